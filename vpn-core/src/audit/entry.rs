@@ -1,0 +1,324 @@
+//! One entry: what is written, and what is read back.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Action, Hash};
+use crate::{
+    clock::Timestamp,
+    domain::{Caller, Client, ClientId, ClientStatus, Job, JobState, Principal, RequestId, ServerId, TokenId},
+};
+
+/// The version of the canonical form.
+const VERSION: u8 = 1;
+
+/// An entry that is about to be written.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    actor: Principal,
+    token: Option<TokenId>,
+    request: Option<RequestId>,
+    action: Action,
+    server: Option<ServerId>,
+    client: Option<(ClientId, ClientStatus)>,
+    job: Option<JobMark>,
+    detail: Map<String, Value>,
+}
+
+/// The job of an entry, as it is after the change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobMark {
+    /// Its id.
+    pub id: String,
+    /// `provision` or `revoke`.
+    pub kind: String,
+    /// Its state after the change.
+    pub state: String,
+    /// The step it has reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Which attempt.
+    pub attempt: i32,
+    /// The fencing token of the attempt; a string, because JSON numbers end at 2^53.
+    pub fence: String,
+}
+
+impl Entry {
+    /// An action of a caller.
+    #[must_use]
+    pub fn by(caller: &Caller, action: Action) -> Self {
+        let mut entry = Self::blank(caller.principal.clone(), action);
+        entry.token = caller.token;
+        entry.request = Some(caller.request_id);
+        entry
+    }
+
+    /// An action of the platform itself, `system:PART`.
+    #[must_use]
+    pub fn by_system(part: &'static str, action: Action) -> Self {
+        Self::blank(Principal::system(part), action)
+    }
+
+    /// An action of somebody whose name is not known.
+    #[must_use]
+    pub fn by_anonymous(request: RequestId, action: Action) -> Self {
+        let mut entry = Self::blank(Principal::anonymous(), action);
+        entry.request = Some(request);
+        entry
+    }
+
+    fn blank(actor: Principal, action: Action) -> Self {
+        Self { actor, token: None, request: None, action, server: None, client: None, job: None, detail: Map::new() }
+    }
+
+    /// It is about this server.
+    #[must_use]
+    pub const fn server(mut self, id: ServerId) -> Self {
+        self.server = Some(id);
+        self
+    }
+
+    /// It is about this client, which now has this status.
+    #[must_use]
+    pub const fn client(mut self, id: ClientId, status: ClientStatus) -> Self {
+        self.client = Some((id, status));
+        self
+    }
+
+    /// It is about this client as it is.
+    #[must_use]
+    pub const fn client_as_is(self, client: &Client) -> Self {
+        self.client(client.id, client.status())
+    }
+
+    /// It is about this job, which is now in this state.
+    #[must_use]
+    pub fn job(mut self, job: &Job, state: JobState) -> Self {
+        self.job = Some(JobMark {
+            id: job.id.to_string(),
+            kind: job.kind().as_str().to_owned(),
+            state: state.as_str().to_owned(),
+            step: job.step.map(|step| step.as_str().to_owned()),
+            attempt: job.attempts,
+            fence: job.fence.to_string(),
+        });
+        self
+    }
+
+    /// One more fact. Never key material, never a profile, never a token.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.detail.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The exact bytes that are stored and hashed, and the columns beside them.
+    pub(crate) fn record(self, log: &str, at: Timestamp) -> Result<Recorded, serde_json::Error> {
+        let canonical = Canonical {
+            v: VERSION,
+            log: log.to_owned(),
+            at: at.to_string(),
+            actor: self.actor.as_str().to_owned(),
+            token: self.token.map(|id| id.to_string()),
+            request: self.request.map(|id| id.to_string()),
+            action: self.action.as_str().to_owned(),
+            outcome: self.action.outcome().as_str().to_owned(),
+            server: self.server.map(|id| id.to_string()),
+            client: self.client.map(|(id, status)| ClientMark {
+                id: id.to_string(),
+                status: status.as_str().to_owned(),
+            }),
+            job: self.job,
+            detail: self.detail,
+        };
+        Ok(Recorded { bytes: serde_json_canonicalizer::to_vec(&canonical)?, columns: canonical.columns(at) })
+    }
+}
+
+/// The canonical form. Field names are part of the format.
+#[derive(Debug, Serialize, Deserialize)]
+struct Canonical {
+    v: u8,
+    log: String,
+    at: String,
+    actor: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<String>,
+    action: String,
+    outcome: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<ClientMark>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<JobMark>,
+    detail: Map<String, Value>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ClientMark {
+    id: String,
+    status: String,
+}
+
+impl Canonical {
+    fn columns(&self, at: Timestamp) -> Columns {
+        Columns {
+            at,
+            actor: self.actor.clone(),
+            action: self.action.clone(),
+            outcome: self.outcome.clone(),
+            client_id: self.client.as_ref().map(|client| client.id.clone()),
+            job_id: self.job.as_ref().map(|job| job.id.clone()),
+        }
+    }
+}
+
+/// What is kept beside the canonical bytes, for searching. The verifier compares the two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Columns {
+    /// When it happened, by the database's clock.
+    pub at: Timestamp,
+    /// Who did it.
+    pub actor: String,
+    /// What was done, `noun.verb`.
+    pub action: String,
+    /// `ok`, `failed` or `refused`.
+    pub outcome: String,
+    /// On which client.
+    pub client_id: Option<String>,
+    /// By which job.
+    pub job_id: Option<String>,
+}
+
+/// An entry in the form in which it is stored, before it has its place in the chain.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) columns: Columns,
+}
+
+/// An entry that was read back.
+#[derive(Clone, Debug)]
+pub struct AuditEntry {
+    /// Its number: 1, 2, 3, … without gaps.
+    pub seq: i64,
+    /// The hash of the entry before it.
+    pub previous_hash: Hash,
+    /// Its own hash.
+    pub hash: Hash,
+    /// The exact bytes that are hashed.
+    pub canonical: Vec<u8>,
+    /// What is kept beside them.
+    pub columns: Columns,
+}
+
+impl AuditEntry {
+    fn parsed(&self) -> Option<Canonical> {
+        serde_json::from_slice(&self.canonical).ok()
+    }
+
+    /// The first column that contradicts the canonical bytes.
+    pub(crate) fn mislabelled(&self) -> Option<&'static str> {
+        let Some(said) = self.parsed() else { return Some("canonical") };
+        let is = &self.columns;
+        let should = said.columns(is.at);
+        [
+            ("at", said.at == is.at.to_string()),
+            ("actor", should.actor == is.actor),
+            ("action", should.action == is.action),
+            ("outcome", should.outcome == is.outcome),
+            ("client_id", should.client_id == is.client_id),
+            ("job_id", should.job_id == is.job_id),
+        ]
+        .into_iter()
+        .find_map(|(column, same)| (!same).then_some(column))
+    }
+
+    /// What is told beside the columns.
+    #[must_use]
+    pub fn detail(&self) -> Map<String, Value> {
+        self.parsed().map(|canonical| canonical.detail).unwrap_or_default()
+    }
+
+    /// The job as it was after the change, if the entry is about one.
+    #[must_use]
+    pub fn job(&self) -> Option<JobMark> {
+        self.parsed()?.job
+    }
+
+    /// The status of the client after the change, if the entry is about one.
+    #[must_use]
+    pub fn client_status(&self) -> Option<ClientStatus> {
+        self.parsed()?.client?.status.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        audit::{ChainFault, GENESIS, Verifier, leaf_hash},
+        clock::Ambient,
+    };
+
+    fn chain(length: i64) -> Vec<AuditEntry> {
+        let mut previous_hash = GENESIS;
+        (1..=length)
+            .map(|seq| {
+                let at = Timestamp::from_micros(seq);
+                let recorded = Entry::by_anonymous(RequestId::generate(&Ambient::system()), Action::AuthenticationRefused)
+                    .with("reason", "no token")
+                    .record("log.example", at)
+                    .expect("canonical JSON");
+                let hash = leaf_hash(seq, &previous_hash, &recorded.bytes);
+                let entry =
+                    AuditEntry { seq, previous_hash, hash, canonical: recorded.bytes, columns: recorded.columns };
+                previous_hash = hash;
+                entry
+            })
+            .collect()
+    }
+
+    fn check(entries: &[AuditEntry]) -> Result<i64, ChainFault> {
+        let mut verifier = Verifier::default();
+        for entry in entries {
+            verifier.take(entry)?;
+        }
+        let last = entries.last().expect("entries");
+        verifier.finish(last.seq, &last.hash).map(|verified| verified.entries)
+    }
+
+    #[test]
+    fn a_true_chain_is_verified() {
+        assert_eq!(check(&chain(5)), Ok(5));
+    }
+
+    #[test]
+    fn every_kind_of_tampering_is_named() {
+        let mut changed = chain(3);
+        changed[1].canonical[10] ^= 1;
+        assert_eq!(check(&changed), Err(ChainFault::Altered { seq: 2 }));
+
+        let mut removed = chain(3);
+        removed.remove(1);
+        assert_eq!(check(&removed), Err(ChainFault::Gap { expected: 2, found: 3 }));
+
+        let mut relabelled = chain(3);
+        relabelled[2].columns.actor = "alice".into();
+        assert_eq!(check(&relabelled), Err(ChainFault::Mislabelled { seq: 3, column: "actor" }));
+
+        let mut unlinked = chain(3);
+        unlinked[2].previous_hash = GENESIS;
+        assert_eq!(check(&unlinked), Err(ChainFault::Unlinked { seq: 3 }));
+
+        let cut = chain(3);
+        let mut verifier = Verifier::default();
+        for entry in &cut[..2] {
+            verifier.take(entry).expect("true so far");
+        }
+        assert_eq!(verifier.finish(3, &cut[2].hash), Err(ChainFault::Cut { expected: 3, found: 2 }));
+    }
+}

@@ -1,0 +1,31 @@
+//! What the platform is about, free of SQL, Redis, SSH and queues: ids, states, and the only
+//! transitions between them.
+
+mod certificate;
+mod client;
+mod fence;
+mod id;
+mod job;
+mod name;
+mod principal;
+mod server;
+
+pub use certificate::{Certificate, Serial};
+pub use client::{Client, ClientState, ClientStatus, RevocationRequest};
+pub use fence::{AttemptId, Fence, FencingToken};
+pub use id::{ClientId, JobId, RequestId, ServerId, TokenId};
+pub use job::{Job, JobFailure, JobInput, JobKind, JobState, ProvisionInput, RevokeInput, Step};
+pub use name::{CommonName, Reason, ServerName};
+pub use principal::{Caller, Permission, Principal, Role};
+pub use server::{Server, ServerAddress};
+
+/// A value that breaks a rule of the domain. The message says what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub String);
+
+impl Invalid {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}

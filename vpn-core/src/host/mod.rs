@@ -1,0 +1,243 @@
+//! The VPN host: what is asked of it, what it answers, and what that means.
+//!
+//! [`Hosts`] speaks the protocol `vpn-host 1` (vpn-scripts/README.md) over a [`Transport`]: SSH in
+//! production (feature `worker`), and a transport that fails on demand in front of it for tests. Every
+//! call that changes something takes a [`Fence`]: without a lock it cannot be made.
+
+mod error;
+mod evidence;
+#[cfg(feature = "sandbox")]
+mod faulty;
+mod certificate;
+#[cfg(feature = "worker")]
+mod key;
+mod reply;
+mod request;
+#[cfg(feature = "worker")]
+mod ssh;
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use secrecy::SecretString;
+
+use crate::domain::{Client, Fence, JobId, ProvisionInput, Server};
+
+pub use certificate::{CertificateFault, certificate_of_profile, check_csr};
+pub use error::{HostError, HostErrorKind};
+pub use evidence::Evidence;
+#[cfg(feature = "sandbox")]
+pub use faulty::{Fault, FaultyTransport};
+#[cfg(feature = "worker")]
+pub use key::{HostKeyVerdict, fingerprint, judge};
+pub use request::Request;
+#[cfg(feature = "worker")]
+pub use ssh::{SshOptions, SshTransport};
+
+use reply::Reply;
+
+/// What came back from a host, before anybody looked into it.
+pub struct Output {
+    /// The exit status of the command.
+    pub exit: u32,
+    /// Standard output, at most [`Output::MAX`] bytes. May hold a private key: never log it.
+    pub stdout: zeroize::Zeroizing<Vec<u8>>,
+    /// Standard error, at most [`Output::MAX`] bytes.
+    pub stderr: Vec<u8>,
+    /// From sending the request to the exit status.
+    pub duration: Duration,
+}
+
+impl Output {
+    /// The most that is read of either stream, in bytes. A profile has about 6,000.
+    pub const MAX: usize = 256 * 1024;
+}
+
+/// A future in a box.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Brings a request to a host and its output back.
+pub trait Transport: Send + Sync {
+    /// Runs one request. An error means that the outcome on the host is unknown, unless its kind says
+    /// that nothing was sent.
+    fn run<'a>(&'a self, server: &'a Server, request: &'a Request) -> Boxed<'a, Result<Output, HostErrorKind>>;
+}
+
+/// On whose behalf the host is asked to change something.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Where.
+    pub server: &'a Server,
+    /// For which client.
+    pub client: &'a Client,
+    /// By which job.
+    pub job: JobId,
+    /// The proof of ownership.
+    pub fence: &'a Fence,
+}
+
+/// The host made a certificate, or had made it before.
+pub struct Issued {
+    /// The whole connection profile. Holds the private key unless [`KeyState`] says otherwise.
+    pub profile: SecretString,
+    /// Where the private key is.
+    pub key: KeyState,
+    /// Whether the host had done this before.
+    pub replayed: bool,
+    /// What ran.
+    pub evidence: Evidence,
+}
+
+/// Where the private key of a certificate is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// In the profile.
+    Present,
+    /// The host was told to forget it.
+    Forgotten,
+    /// The host never had it: the certificate answers a CSR.
+    Absent,
+}
+
+/// The host revoked a certificate and published it.
+#[derive(Debug)]
+pub struct Revoked {
+    /// The number of the CRL that has the serial.
+    pub crl_number: String,
+    /// Whether the tombstone had been there before.
+    pub replayed: bool,
+    /// What ran.
+    pub evidence: Evidence,
+}
+
+/// Whether there is an OpenVPN server whose sessions could be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VpnServer {
+    /// It answered.
+    Running,
+    /// Proven to be stopped: nobody is connected.
+    Stopped,
+    /// The host is set up without one.
+    Absent,
+    /// It lives and does not answer: nothing is proven.
+    Unreachable,
+}
+
+impl VpnServer {
+    /// As the audit log has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Absent => "absent",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+/// Sessions were ended.
+#[derive(Debug)]
+pub struct Killed {
+    /// The state of the OpenVPN server.
+    pub server: VpnServer,
+    /// How many sessions were ended.
+    pub killed: u32,
+    /// How many were still there afterwards.
+    pub open: u32,
+    /// What ran.
+    pub evidence: Evidence,
+}
+
+impl Killed {
+    /// Whether it is proven that no session is left.
+    #[must_use]
+    pub fn proves_no_session(&self) -> bool {
+        self.open == 0 && self.server != VpnServer::Unreachable
+    }
+}
+
+/// The VPN hosts.
+#[derive(Clone)]
+pub struct Hosts {
+    transport: Arc<dyn Transport>,
+}
+
+impl Hosts {
+    /// Over this transport.
+    #[must_use]
+    pub fn over(transport: Arc<dyn Transport>) -> Self {
+        Self { transport }
+    }
+
+    /// Ensures that the client's certificate exists, and gives the profile. Idempotent: the same order
+    /// gives the same bytes.
+    pub async fn issue(&self, order: Order<'_>, input: &ProvisionInput) -> Result<Issued, HostError> {
+        let (reply, evidence) = self.call(order.server, Request::issue(order, input)).await?;
+        let key = match reply.field("key") {
+            Some("present") => KeyState::Present,
+            Some("forgotten") => KeyState::Forgotten,
+            Some("absent") => KeyState::Absent,
+            _ => return Err(evidence.unexpected("the reply does not say where the key is")),
+        };
+        let replayed = reply.field("replayed") == Some("1");
+        match reply.into_payload() {
+            Some(profile) => Ok(Issued { profile, key, replayed, evidence }),
+            None => Err(evidence.unexpected("the reply has no profile")),
+        }
+    }
+
+    /// Tells the host to forget the private key. Idempotent.
+    pub async fn acknowledge(&self, order: Order<'_>) -> Result<Evidence, HostError> {
+        let (reply, evidence) = self.call(order.server, Request::acknowledge(order)).await?;
+        match reply.field("key") {
+            Some("forgotten" | "absent") => Ok(evidence),
+            _ => Err(evidence.unexpected("the host does not say that the key is forgotten")),
+        }
+    }
+
+    /// Ensures that the client's serial is revoked and that the CRL in force says so. Idempotent; works
+    /// for a serial that was never issued, and then none ever will be.
+    pub async fn revoke(&self, order: Order<'_>) -> Result<Revoked, HostError> {
+        let (reply, evidence) = self.call(order.server, Request::revoke(order)).await?;
+        match (reply.field("published"), reply.field("crl_number")) {
+            (Some("yes"), Some(number)) => Ok(Revoked {
+                crl_number: number.to_owned(),
+                replayed: reply.field("replayed") == Some("1"),
+                evidence,
+            }),
+            _ => Err(evidence.unexpected("the host does not say that the CRL is published")),
+        }
+    }
+
+    /// Ends the sessions of a revoked client, and counts what is left.
+    pub async fn kill(&self, order: Order<'_>) -> Result<Killed, HostError> {
+        let (reply, evidence) = self.call(order.server, Request::kill(order)).await?;
+        let server = match reply.field("server") {
+            Some("running") => VpnServer::Running,
+            Some("stopped") => VpnServer::Stopped,
+            Some("absent") => VpnServer::Absent,
+            Some("unreachable") => VpnServer::Unreachable,
+            _ => return Err(evidence.unexpected("the reply does not tell the state of the OpenVPN server")),
+        };
+        match (reply.number("killed"), reply.number("open")) {
+            (Some(killed), Some(open)) => Ok(Killed { server, killed, open, evidence }),
+            _ => Err(evidence.unexpected("the reply does not count the sessions")),
+        }
+    }
+
+    async fn call(&self, server: &Server, request: Request) -> Result<(Reply, Evidence), HostError> {
+        let ran = self.transport.run(server, &request).await;
+        let output = ran.map_err(|kind| HostError::before_reply(server, kind))?;
+        let parsed = Reply::parse(&output.stdout);
+        let evidence = Evidence::of(server, &request, &output, parsed.as_ref().ok());
+        match parsed {
+            Ok(reply) if output.exit == 0 && reply.is_ok() => Ok((reply, evidence)),
+            Ok(reply) if !reply.is_ok() && reply.number("code") == Some(output.exit) => {
+                let said = reply.field("error").unwrap_or_default().to_owned();
+                Err(evidence.refused(output.exit, said))
+            }
+            Ok(_) => Err(evidence.unexpected("the exit status does not fit the reply")),
+            Err(fault) => Err(evidence.unexpected(&fault.to_string())),
+        }
+    }
+}

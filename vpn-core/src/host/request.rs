@@ -1,0 +1,80 @@
+//! Requests of the protocol `vpn-host 1`: lines of `key=value`, closed by a line that counts the
+//! bytes before it, so that a request that was cut on its way is never run.
+
+use std::fmt::Write as _;
+
+use super::Order;
+use crate::domain::ProvisionInput;
+
+/// One request. Holds nothing secret: a CSR is public.
+#[derive(Clone, Debug)]
+pub struct Request {
+    verb: &'static str,
+    text: String,
+}
+
+impl Request {
+    /// What the forced command on the host wants to see as the command, exactly.
+    pub const COMMAND: &'static str = "vpn-host-v1";
+
+    pub(super) fn issue(order: Order<'_>, input: &ProvisionInput) -> Self {
+        let verb = if input.csr.is_some() { "sign" } else { "issue" };
+        let mut request = Self::fenced(verb, order);
+        request.line("days", &input.validity_days.to_string());
+        for line in input.csr.iter().flat_map(|pem| base64_lines(pem)) {
+            request.line("csr", line);
+        }
+        request.close()
+    }
+
+    pub(super) fn acknowledge(order: Order<'_>) -> Self {
+        Self::fenced("ack", order).close()
+    }
+
+    pub(super) fn revoke(order: Order<'_>) -> Self {
+        Self::fenced("revoke", order).close()
+    }
+
+    pub(super) fn kill(order: Order<'_>) -> Self {
+        Self::fenced("kill", order).close()
+    }
+
+    fn fenced(verb: &'static str, order: Order<'_>) -> Self {
+        let mut request = Self { verb, text: "vpn-host 1\n".to_owned() };
+        request.line("verb", verb);
+        request.line("client", &order.client.id.to_string());
+        request.line("job", &order.job.to_string());
+        request.line("fence", &order.fence.token().to_string());
+        request.line("attempt", order.fence.attempt().as_str());
+        request.line("name", order.client.name.as_str());
+        request.line("serial", order.client.serial.as_str());
+        request
+    }
+
+    fn line(&mut self, key: &str, value: &str) {
+        let _infallible = writeln!(self.text, "{key}={value}");
+    }
+
+    fn close(mut self) -> Self {
+        let counted = self.text.len();
+        self.line("end", &counted.to_string());
+        self
+    }
+
+    /// What is asked.
+    #[must_use]
+    pub const fn verb(&self) -> &'static str {
+        self.verb
+    }
+
+    /// The bytes for the host's standard input.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+}
+
+/// The body of a PEM block, without its frame.
+fn base64_lines(pem: &str) -> impl Iterator<Item = &str> {
+    pem.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("-----"))
+}

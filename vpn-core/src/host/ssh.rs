@@ -1,0 +1,179 @@
+//! SSH to the VPN hosts: one kept connection per host, a channel per request, the host key pinned,
+//! everything bounded in time and size.
+
+mod connection;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use russh::{ChannelMsg, keys::PrivateKey};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Semaphore;
+
+use super::{Boxed, HostErrorKind, Output, Request, Transport};
+use crate::domain::{Server, ServerId};
+use connection::{Connection, Session};
+
+/// How to log in, and how long to wait.
+#[derive(Clone, Debug)]
+pub struct SshOptions {
+    /// The platform's private key, in OpenSSH's format, without a passphrase. Ed25519 or ECDSA.
+    pub key: SecretString,
+    /// For TCP, key exchange and login together.
+    pub connect_timeout: Duration,
+    /// For one request, from opening the channel to the exit status.
+    pub command_timeout: Duration,
+    /// Requests under way on one host at once. OpenSSH's `MaxSessions` is 10 unless it is raised.
+    pub channels_per_host: usize,
+}
+
+impl SshOptions {
+    /// The usual: 10 seconds, 45 seconds, 8 channels.
+    #[must_use]
+    pub const fn new(key: SecretString) -> Self {
+        Self {
+            key,
+            connect_timeout: Duration::from_secs(10),
+            command_timeout: Duration::from_secs(45),
+            channels_per_host: 8,
+        }
+    }
+}
+
+/// The key that was configured is of no use.
+#[derive(Debug, thiserror::Error)]
+#[error("the platform's SSH key cannot be used ({0}): give an Ed25519 or ECDSA private key in OpenSSH's format without a passphrase, as `ssh-keygen -t ed25519 -N ''` makes it")]
+pub struct BadKey(String);
+
+/// The SSH transport.
+pub struct SshTransport {
+    options: SshOptions,
+    key: Arc<PrivateKey>,
+    hosts: Mutex<HashMap<ServerId, Arc<Link>>>,
+}
+
+impl fmt::Debug for SshTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SshTransport").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// What is kept for one host.
+struct Link {
+    /// What the connection was made for: when it changes, so does the link.
+    server: Server,
+    /// At most one connection is made at a time.
+    connection: tokio::sync::Mutex<Option<Connection>>,
+    slots: Semaphore,
+}
+
+impl SshTransport {
+    /// Reads the key. Nothing is connected yet.
+    pub fn new(options: SshOptions) -> Result<Self, BadKey> {
+        let key = russh::keys::decode_secret_key(options.key.expose_secret(), None)
+            .map_err(|error| BadKey(error.to_string()))?;
+        if key.algorithm().is_rsa() {
+            return Err(BadKey("RSA keys are not supported".to_owned()));
+        }
+        Ok(Self { options, key: Arc::new(key), hosts: Mutex::default() })
+    }
+
+    fn link(&self, server: &Server) -> Arc<Link> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = hosts.get(&server.id).filter(|link| {
+            link.server.address == server.address && link.server.host_key == server.host_key
+        });
+        if let Some(link) = known {
+            return Arc::clone(link);
+        }
+        let link = Arc::new(Link {
+            server: server.clone(),
+            connection: tokio::sync::Mutex::default(),
+            slots: Semaphore::new(self.options.channels_per_host),
+        });
+        hosts.insert(server.id, Arc::clone(&link));
+        link
+    }
+
+    async fn run_on(&self, link: &Link, request: &Request) -> Result<Output, HostErrorKind> {
+        let closed = |_| HostErrorKind::Interrupted("the worker is stopping".to_owned());
+        let _slot = link.slots.acquire().await.map_err(closed)?;
+        let session = self.open(link).await?;
+        let begun = Instant::now();
+        let limit = self.options.command_timeout;
+        match tokio::time::timeout(limit, exchange(session, request)).await {
+            Ok(Ok((exit, stdout, stderr))) => Ok(Output { exit, stdout, stderr, duration: begun.elapsed() }),
+            Ok(Err(kind)) => Err(kind),
+            Err(_) => {
+                // The connection may be dead without knowing it: the next request makes a new one.
+                *link.connection.lock().await = None;
+                Err(HostErrorKind::Timeout(limit.as_secs()))
+            }
+        }
+    }
+
+    /// A channel on the kept connection, or on a new one. Nothing was sent yet, so a kept connection
+    /// that turns out to be dead may be replaced once.
+    async fn open(&self, link: &Link) -> Result<Session, HostErrorKind> {
+        let mut kept = link.connection.lock().await;
+        if let Some(connection) = kept.as_ref().filter(|connection| connection.is_open())
+            && let Ok(session) = connection.session(self.options.connect_timeout).await
+        {
+            return Ok(session);
+        }
+        *kept = None;
+        let connection = Connection::open(&link.server, &self.key, self.options.connect_timeout).await?;
+        let session = connection.session(self.options.connect_timeout).await?;
+        *kept = Some(connection);
+        Ok(session)
+    }
+}
+
+impl Transport for SshTransport {
+    fn run<'a>(&'a self, server: &'a Server, request: &'a Request) -> Boxed<'a, Result<Output, HostErrorKind>> {
+        Box::pin(async move {
+            let link = self.link(server);
+            self.run_on(&link, request).await
+        })
+    }
+}
+
+type Streams = (u32, zeroize::Zeroizing<Vec<u8>>, Vec<u8>);
+
+/// Sends the request and reads until the host closes. From here on the outcome is unknown unless
+/// there is an exit status.
+async fn exchange(mut session: Session, request: &Request) -> Result<Streams, HostErrorKind> {
+    let broke = |error: russh::Error| HostErrorKind::Interrupted(error.to_string());
+    session.exec(true, Request::COMMAND).await.map_err(broke)?;
+    session.data(request.as_bytes()).await.map_err(broke)?;
+    session.eof().await.map_err(broke)?;
+    let (mut exit, mut stdout, mut stderr) = (None, zeroize::Zeroizing::new(Vec::with_capacity(16 * 1024)), Vec::new());
+    while let Some(message) = session.wait().await {
+        match message {
+            ChannelMsg::Data { data } => take(&mut stdout, &data)?,
+            ChannelMsg::ExtendedData { data, .. } => take(&mut stderr, &data)?,
+            ChannelMsg::ExitStatus { exit_status } => exit = Some(exit_status),
+            ChannelMsg::ExitSignal { signal_name, .. } => {
+                return Err(HostErrorKind::Interrupted(format!("the script was ended by {signal_name:?}")));
+            }
+            ChannelMsg::Failure => {
+                return Err(HostErrorKind::BadRequest("the account does not run the forced command".to_owned()));
+            }
+            _ => {}
+        }
+    }
+    let exit = exit.ok_or_else(|| HostErrorKind::Interrupted("no exit status came back".to_owned()))?;
+    Ok((exit, stdout, stderr))
+}
+
+fn take(into: &mut Vec<u8>, data: &[u8]) -> Result<(), HostErrorKind> {
+    if into.len() + data.len() > Output::MAX {
+        return Err(HostErrorKind::Unintelligible(format!("more than {} bytes", Output::MAX)));
+    }
+    into.extend_from_slice(data);
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! x
+pub mod audit;
+pub mod clock;
+pub mod domain;
+pub mod host;
+pub mod lock;
+pub mod queue;
+pub mod store;
+pub mod vault;

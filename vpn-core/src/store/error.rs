@@ -1,0 +1,99 @@
+//! What can go wrong with the database.
+
+/// A failure of the database, or of what it holds.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, or did not answer in time. Nothing was changed that is not committed.
+    #[error("the database cannot be reached")]
+    Unavailable(#[source] sqlx::Error),
+    /// Two transactions wanted the same rows; this one was given up and can be tried again.
+    #[error("the database gave this transaction up in favour of another")]
+    Contended(#[source] sqlx::Error),
+    /// A value that has to be unique exists already.
+    #[error("a value that has to be unique exists already")]
+    Duplicate(#[source] sqlx::Error),
+    /// The database's own rules (triggers, checks) refused a change: a bug, or somebody's hand.
+    #[error("the database refused an illegal change")]
+    Refused(#[source] sqlx::Error),
+    /// A row holds what the platform never writes.
+    #[error("a row of `{table}` is damaged: {what}")]
+    Damaged {
+        /// Which table.
+        table: &'static str,
+        /// What is wrong.
+        what: String,
+    },
+    /// The guarded row was not ours any more: somebody with a newer fencing token took over.
+    #[error("another worker took over")]
+    Fenced,
+    /// The database was set up by another version, or not at all.
+    #[error("{0}")]
+    Schema(String),
+    /// Something else, a bug of ours most likely.
+    #[error("the database reported an error")]
+    Other(#[source] sqlx::Error),
+}
+
+impl StoreError {
+    /// Whether the same call may go through later.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Contended(_))
+    }
+
+    /// A stable name, for logs and programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "DATABASE_UNAVAILABLE",
+            Self::Contended(_) => "DATABASE_CONTENDED",
+            Self::Duplicate(_) => "DUPLICATE",
+            Self::Refused(_) => "ILLEGAL_CHANGE",
+            Self::Damaged { .. } => "DATA_DAMAGED",
+            Self::Fenced => "FENCED",
+            Self::Schema(_) => "SCHEMA_MISMATCH",
+            Self::Other(_) => "DATABASE_ERROR",
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as E;
+        match &error {
+            E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::Protocol(_) => {
+                Self::Unavailable(error)
+            }
+            E::Database(database) => {
+                let code = database.code().unwrap_or_default().into_owned();
+                if database.is_unique_violation() {
+                    Self::Duplicate(error)
+                } else if is_contention(&code) {
+                    Self::Contended(error)
+                } else if is_shutdown(&code) {
+                    Self::Unavailable(error)
+                } else if is_refusal(&code) || database.is_check_violation() {
+                    Self::Refused(error)
+                } else {
+                    Self::Other(error)
+                }
+            }
+            _ => Self::Other(error),
+        }
+    }
+}
+
+/// Deadlock, serialization failure, lock time-out: PostgreSQL, MySQL (by SQLSTATE), SQLite (busy).
+fn is_contention(code: &str) -> bool {
+    matches!(code, "40001" | "40P01" | "55P03" | "1213" | "1205" | "5" | "6" | "261" | "517" | "262")
+}
+
+/// PostgreSQL: shutting down, starting, too many connections. SQLite: disk I/O, cannot open.
+fn is_shutdown(code: &str) -> bool {
+    matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "08S01" | "08006" | "10" | "14")
+}
+
+/// Raised by our triggers: PL/pgSQL, SIGNAL, RAISE(ABORT).
+fn is_refusal(code: &str) -> bool {
+    matches!(code, "P0001" | "42501" | "45000" | "1811")
+}

@@ -1,0 +1,144 @@
+//! SQL: the truth. One concrete [`Store`] over `sqlx::Any`; every query is written once and runs on
+//! SQLite, PostgreSQL and MariaDB/MySQL.
+//!
+//! A change and its audit entry are one transaction: [`Tx::commit`] takes the entry, so a change
+//! without one cannot be committed. Times come from the database's clock ([`Tx::at`]).
+
+mod audit;
+mod clients;
+mod connect;
+mod dialect;
+mod error;
+mod idempotency;
+mod jobs;
+mod page;
+mod profiles;
+mod row;
+mod servers;
+mod settings;
+mod tokens;
+
+use std::ops::{Deref, DerefMut};
+
+use sqlx::{Any, AnyConnection, AnyPool, Transaction, pool::PoolConnection};
+
+use crate::{audit::Entry, clock::Timestamp};
+
+pub use audit::{AuditFilter, Head};
+pub use clients::{ClientFilter, NewClient};
+pub use connect::{Opened, StoreOptions};
+pub use dialect::Dialect;
+pub use error::StoreError;
+pub use idempotency::{IdempotencyRecord, Remembered};
+pub use jobs::{Due, JobFilter, NewJob};
+pub use page::{Page, PageRequest};
+pub use profiles::{NewProfile, StoredProfile};
+pub use servers::NewServer;
+pub use tokens::{NewToken, StoredToken};
+
+/// A pool of connections to the platform's database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: AnyPool,
+    dialect: Dialect,
+}
+
+/// A connection with the queries on it. Reads on a [`Reader`]; a [`Tx`] has them too.
+#[derive(Debug)]
+pub struct Handle<C> {
+    conn: C,
+    dialect: Dialect,
+}
+
+/// A connection for reading.
+pub type Reader = Handle<PoolConnection<Any>>;
+
+/// A transaction. Dropped without a commit, it never was.
+#[derive(Debug)]
+pub struct Tx {
+    handle: Handle<Transaction<'static, Any>>,
+    at: Timestamp,
+}
+
+impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
+    fn conn(&mut self) -> &mut AnyConnection {
+        &mut self.conn
+    }
+
+    async fn now(&mut self) -> Result<Timestamp, StoreError> {
+        let micros: i64 = sqlx::query_scalar(self.dialect.now()).fetch_one(self.conn()).await?;
+        Ok(Timestamp::from_micros(micros))
+    }
+}
+
+impl Deref for Tx {
+    type Target = Handle<Transaction<'static, Any>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.handle
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.handle
+    }
+}
+
+impl Store {
+    /// A connection for reading.
+    pub async fn read(&self) -> Result<Reader, StoreError> {
+        Ok(Handle { conn: self.pool.acquire().await?, dialect: self.dialect })
+    }
+
+    /// A transaction. On SQLite it takes the write lock at once: a transaction that reads first and
+    /// writes later would otherwise fail when another one wrote in between.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        let conn = match self.dialect {
+            Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
+            Dialect::Postgres | Dialect::MySql => self.pool.begin().await?,
+        };
+        let mut handle = Handle { conn, dialect: self.dialect };
+        let at = handle.now().await?;
+        Ok(Tx { handle, at })
+    }
+
+    /// Which database this is.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.read().await?.now().await.map(drop)
+    }
+
+    /// Closes all connections; on SQLite this also folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl Tx {
+    /// When this transaction happens: the database's clock, read at its beginning.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Commits a change of state, with the entries that tell of it as its last statements.
+    /// Gives the number of the last entry.
+    pub async fn commit(mut self, first: Entry, more: impl IntoIterator<Item = Entry> + Send) -> Result<i64, StoreError> {
+        let more: Vec<Entry> = more.into_iter().collect();
+        let last = self.append(std::iter::once(first).chain(more).collect()).await?;
+        self.handle.conn.commit().await?;
+        Ok(last)
+    }
+
+    /// Commits what is no change of state: when a job was rung, how long a lease lasts, when a token
+    /// was last used.
+    pub(crate) async fn commit_bookkeeping(self) -> Result<(), StoreError> {
+        Ok(self.handle.conn.commit().await?)
+    }
+}

@@ -1,0 +1,69 @@
+//! VPN hosts.
+
+use std::ops::DerefMut;
+
+use sqlx::AnyConnection;
+
+use super::{Handle, StoreError, Tx, row};
+use crate::domain::{Server, ServerAddress, ServerId, ServerName};
+
+/// A VPN host that is about to be stored.
+#[derive(Clone, Debug)]
+pub struct NewServer {
+    /// Its id.
+    pub id: ServerId,
+    /// Unique.
+    pub name: ServerName,
+    /// Where it answers.
+    pub address: ServerAddress,
+    /// The pinned host key.
+    pub host_key: String,
+    /// By whom.
+    pub created_by: String,
+}
+
+impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
+    /// The server with this id.
+    pub async fn server(&mut self, id: ServerId) -> Result<Option<Server>, StoreError> {
+        let sql = self.dialect.sql(format!("SELECT {} FROM servers WHERE id = $1", row::SERVER));
+        let found = sqlx::query(sql).bind(id.to_string()).fetch_optional(self.conn()).await?;
+        found.as_ref().map(row::server).transpose()
+    }
+
+    /// All servers, by name.
+    pub async fn servers(&mut self) -> Result<Vec<Server>, StoreError> {
+        let sql = self.dialect.sql(format!("SELECT {} FROM servers ORDER BY name", row::SERVER));
+        let rows = sqlx::query(sql).fetch_all(self.conn()).await?;
+        rows.iter().map(row::server).collect()
+    }
+}
+
+impl Tx {
+    /// Stores a server. [`StoreError::Duplicate`] when the name is taken.
+    pub async fn insert_server(&mut self, new: NewServer) -> Result<Server, StoreError> {
+        let server = Server {
+            id: new.id,
+            name: new.name,
+            address: new.address,
+            host_key: new.host_key,
+            created_by: new.created_by,
+            created_at: self.at,
+        };
+        let sql = self.dialect.sql(format!(
+            "INSERT INTO servers ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            row::SERVER
+        ));
+        sqlx::query(sql)
+            .bind(server.id.to_string())
+            .bind(server.name.to_string())
+            .bind(server.address.host())
+            .bind(i32::from(server.address.port()))
+            .bind(server.address.user())
+            .bind(&server.host_key)
+            .bind(&server.created_by)
+            .bind(server.created_at.micros())
+            .execute(self.conn())
+            .await?;
+        Ok(server)
+    }
+}

@@ -1,0 +1,27 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # fields of the request
+# The fence: a worker that was overtaken must not act, however late it arrives.
+# fence/SERIAL is "TOKEN ATTEMPT": the highest token seen, and who brought it.
+
+fence_pass() {
+  fence_file=fence/$serial
+  if [ -e "$fence_file" ]; then
+    fence_token='' fence_attempt='' fence_rest=''
+    read -r fence_token fence_attempt fence_rest <"$fence_file" || :
+    if ! request_number "$fence_token" 18 999999999999999999 || ! request_hex "$fence_attempt" || [ -n "$fence_rest" ]; then
+      die 70 "fence/$serial is damaged; restore it from the backup, never delete it"
+    fi
+    if [ "$fence" -lt "$fence_token" ]; then
+      die 76 "fence $fence is stale, $fence_token is stored; drop this attempt and take the lock again with a higher floor"
+    fi
+    if [ "$fence" -eq "$fence_token" ]; then
+      [ "$attempt" = "$fence_attempt" ] || die 76 "fence $fence belongs to another attempt; drop this one and take the lock again"
+      return 0
+    fi
+  elif [ -e "intent/$serial" ] || [ -e "issued/$serial" ] || [ -e "revoked/$serial" ]; then
+    # Starting from 0 would let every stale worker in.
+    die 70 "fence/$serial is lost; write it back with a token above every one used for this serial"
+  fi
+  write tmp/fence "$fence $attempt"
+  commit tmp/fence "$fence_file"
+}

@@ -1,0 +1,152 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # fields of the request
+# Verbs issue, sign and ack.
+#
+# Nothing leaves the host before its profile is at issued/SERIAL, for good. A run
+# that dies earlier has made nothing that anybody saw, so the next one may make
+# it anew; a run that dies later is answered from the file.
+
+verb_issue() {
+  [ ! -e "revoked/$serial" ] || die 66 'the serial is revoked for good; make a new client'
+  issue_bind
+  if [ -e "issued/$serial" ]; then
+    profile_read
+    issue_replay
+  else
+    "certificate_$verb"
+    profile_make
+    issue_commit
+  fi
+}
+
+verb_sign() {
+  verb_issue
+}
+
+# A serial is bound to its first name, client and CSR; a name to one live serial.
+issue_bind() {
+  issue_intent="$name $client $verb"
+  [ "$verb" = issue ] || issue_intent="$issue_intent$NL$csr_pem"
+  if [ -e "intent/$serial" ]; then
+    owner_check "intent/$serial"
+    issue_found=$(cat "intent/$serial") || die 70 "intent/$serial cannot be read; check the disk"
+    [ "$issue_found" = "$issue_intent" ] || die 65 'the serial was used with another CSR, or without one; repeat the first request or make a new client'
+  elif [ -e "issued/$serial" ]; then
+    die 70 "intent/$serial is lost; restore it from the backup"
+  fi
+  ! name_live || die 65 "the name has the live serial $live_serial; revoke that client first"
+}
+
+# The binding of serial and name first: a profile is never without them.
+issue_commit() {
+  write tmp/profile "$profile"
+  set -- tmp/profile
+  if [ ! -e "intent/$serial" ]; then
+    write tmp/intent "$issue_intent"
+    set -- "$@" tmp/intent
+  fi
+  if ! name_held; then
+    write tmp/name "$serial"
+    set -- "$@" tmp/name
+  fi
+  sync -d "$@" || write_failed
+  [ ! -e tmp/intent ] || mv -fT tmp/intent "intent/$serial" || write_failed
+  [ ! -e tmp/name ] || mv -fT tmp/name "names/$name" || write_failed
+  sync intent names || write_failed
+  mv -fT tmp/profile "issued/$serial" || write_failed # the commit point
+  sync issued || write_failed
+  issue_reply 0
+}
+
+issue_replay() {
+  if ! name_held; then
+    write tmp/name "$serial"
+    commit tmp/name "names/$name"
+  fi
+  issue_reply 1
+}
+
+issue_reply() { # REPLAYED
+  case $verb in
+    sign) issue_key=absent ;;
+    *) if profile_has_key; then issue_key=present; else issue_key=forgotten; fi ;;
+  esac
+  reply_begin
+  reply_field name "$name"
+  reply_field serial "$serial"
+  reply_field replayed "$1"
+  reply_field key "$issue_key"
+  reply_payload "$profile"
+}
+
+# One process makes key and certificate and hands both over a pipe: the key is
+# on the disk in the profile only.
+certificate_issue() {
+  certificate=$(openssl req -config etc/openssl.cnf -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc \
+    -keyout - -subj "/CN=$name" -set_serial "0x$serial" -CA ca/ca.crt -CAkey ca/ca.key \
+    -days "$days" -extensions client -out - 2>openssl.err) || openssl_failed 'issue the certificate'
+  key=${certificate%%-----BEGIN CERTIFICATE*}
+  certificate=${certificate#"$key"}
+  case $key in
+    '-----BEGIN PRIVATE KEY-----'*'-----END PRIVATE KEY-----'"$NL") ;;
+    *) openssl_failed 'make a private key' ;;
+  esac
+}
+
+# "x509 -req" refuses a request whose own signature is wrong ("req -verify"
+# reports success), and takes neither subject nor extensions from it.
+certificate_sign() {
+  key=
+  write tmp/csr "$csr_pem"
+  certificate=$(openssl x509 -req -in tmp/csr -subj "/CN=$name" -set_serial "0x$serial" \
+    -CA ca/ca.crt -CAkey ca/ca.key -sha256 -days "$days" -extfile etc/openssl.cnf -extensions client \
+    -out - 2>openssl.err) || sign_failed
+}
+
+# Is it the request or the host? Only the second is worth a retry.
+sign_failed() {
+  openssl req -in tmp/csr -noout -verify >tmp/csr.err 2>&1 || die 64 'csr is not a certificate request; send the PEM body of one'
+  if grep -qi 'verif.*fail\|signature.*error' tmp/csr.err; then
+    die 64 'the signature of the csr is wrong; it must be made by the key that it holds'
+  fi
+  openssl_failed 'sign the csr'
+}
+
+# The private key is the last block, so that forgetting it is cutting the end.
+profile_make() {
+  case $certificate in
+    '-----BEGIN CERTIFICATE-----'*'-----END CERTIFICATE-----') ;;
+    *) openssl_failed 'make a certificate' ;;
+  esac
+  profile=$(cat etc/profile-head.part) || die 70 'etc/profile-head.part is lost; run setup again'
+  profile="# vpn-host $serial $name$NL$profile$NL<cert>$NL$certificate$NL</cert>"
+  [ -z "$key" ] || profile="$profile$NL<key>$NL$key</key>"
+}
+
+profile_read() {
+  profile=$(cat "issued/$serial") || die 70 "issued/$serial cannot be read; check the disk"
+  case $profile in
+    "# vpn-host $serial $name$NL"*"$NL</cert>" | "# vpn-host $serial $name$NL"*"$NL</key>") ;;
+    *) die 70 "issued/$serial is damaged; restore it from the backup" ;;
+  esac
+}
+
+profile_has_key() {
+  case $profile in *"$NL<key>$NL"*) ;; *) return 1 ;; esac
+}
+
+# The platform has stored the profile: the host forgets the private key.
+verb_ack() {
+  [ ! -e "revoked/$serial" ] || die 66 'the serial is revoked; its profile and key are gone'
+  [ -e "issued/$serial" ] || die 65 'the serial was never issued on this host; issue it first'
+  [ -e "intent/$serial" ] || die 70 "intent/$serial is lost; restore it from the backup"
+  owner_check "intent/$serial"
+  profile_read
+  if profile_has_key; then
+    write tmp/profile "${profile%%"$NL<key>$NL"*}"
+    commit tmp/profile "issued/$serial" # the commit point
+  fi
+  reply_begin
+  reply_field key forgotten
+  reply_send
+}

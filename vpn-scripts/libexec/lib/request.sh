@@ -1,0 +1,151 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2154 # the fields are read by the other parts
+# The request: at most 64 lines of 256 bytes, known keys once each, and a last
+# line that counts the bytes: a cut connection looks like an end of file, and what
+# was cut must not run.
+
+client='' job='' fence='' attempt='' name='' serial='' days='' csr=''
+
+request_read() {
+  # One byte more than the largest request tells that it is too large. A shell
+  # would drop NULs silently, so they become a byte that no field may hold. The
+  # dot keeps the last newline from being stripped.
+  request=$(head -c 16449 | tr '\0' '\1' && printf .) || die 64 'the request could not be read; send it again'
+  case $request in
+    *"$NL".) request=${request%.} ;;
+    *) die 64 'the request is cut, or larger than 64 lines of 256 bytes; send all of it, to the newline after end=' ;;
+  esac
+  IFS=$NL
+  # shellcheck disable=SC2086 # split into lines; globbing is off
+  set -- $request
+  unset IFS
+  [ "${1-}" = 'vpn-host 1' ] || die 64 'the first line must be "vpn-host 1"; this host speaks no other version'
+  [ $# -le 64 ] || die 64 'the request has more than 64 lines'
+  shift
+
+  request_size=11
+  request_keys=' '
+  while [ $# -gt 1 ]; do
+    [ "${#1}" -le 256 ] || die 64 'a line is longer than 256 bytes'
+    request_size=$((request_size + ${#1} + 1))
+    request_line "$1"
+    shift
+  done
+  # Empty lines vanish when the request is split: its whole length shows them.
+  if [ "${1-}" != "end=$request_size" ] || [ "${#request}" -ne "$((request_size + ${#1} + 1))" ]; then
+    die 64 'the last line must be end= and the number of bytes before it; the request is cut or holds forbidden bytes'
+  fi
+  request_check
+}
+
+request_line() {
+  case $1 in
+    *=*) ;;
+    *) die 64 'a line is not key=value' ;;
+  esac
+  request_value=${1#*=}
+  case $1 in
+    csr=*)
+      [ "${#request_value}" -le 64 ] || die 64 'a csr line is longer than 64 characters'
+      case $request_value in '' | *[!A-Za-z0-9+/=]*) die 64 'a csr line is not base64' ;; esac
+      case $request_keys in *' csr '*) ;; *) request_keys="${request_keys}csr " ;; esac
+      csr=$csr$request_value$NL
+      return
+      ;;
+    verb=*) request_key=verb verb=$request_value ;;
+    client=*) request_key=client client=$request_value ;;
+    job=*) request_key=job job=$request_value ;;
+    fence=*) request_key=fence fence=$request_value ;;
+    attempt=*) request_key=attempt attempt=$request_value ;;
+    name=*) request_key=name name=$request_value ;;
+    serial=*) request_key=serial serial=$request_value ;;
+    days=*) request_key=days days=$request_value ;;
+    *) die 64 'a key is not known; see the contract for the keys of each verb' ;;
+  esac
+  case $request_keys in
+    *" $request_key "*) die 64 "the key $request_key is there twice" ;;
+  esac
+  request_keys="$request_keys$request_key "
+}
+
+# Every verb takes exactly its keys: none missing, none more.
+request_check() {
+  case $verb in
+    issue) request_takes='client job fence attempt name serial days' ;;
+    sign) request_takes='client job fence attempt name serial days csr' ;;
+    ack | revoke | kill) request_takes='client job fence attempt name serial' ;;
+    hello | crl | list | sessions | check) request_takes= ;;
+    *)
+      verb=
+      die 64 'the verb is missing or not known; hello lists what this host can do'
+      ;;
+  esac
+  for request_key in $request_takes; do
+    case $request_keys in
+      *" $request_key "*) "request_$request_key" ;;
+      *) die 64 "the key $request_key is missing; $verb needs it" ;;
+    esac
+  done
+  for request_key in $request_keys; do
+    case " verb $request_takes " in
+      *" $request_key "*) ;;
+      *) die 64 "$verb does not take the key $request_key" ;;
+    esac
+  done
+}
+
+request_client() {
+  case $client in cli_*) ;; *) die 64 'client must be cli_ and 32 lower-case hex digits' ;; esac
+  request_hex "${client#cli_}" || die 64 'client must be cli_ and 32 lower-case hex digits'
+}
+
+request_job() {
+  case $job in job_*) ;; *) die 64 'job must be job_ and 32 lower-case hex digits' ;; esac
+  request_hex "${job#job_}" || die 64 'job must be job_ and 32 lower-case hex digits'
+}
+
+request_attempt() {
+  request_hex "$attempt" || die 64 'attempt must be 32 lower-case hex digits'
+}
+
+request_hex() {
+  case $1 in *[!0-9a-f]*) return 1 ;; esac
+  [ "${#1}" -eq 32 ]
+}
+
+request_fence() {
+  request_number "$fence" 18 999999999999999999 || die 64 'fence must be a number from 1 to 999999999999999999'
+}
+
+request_days() {
+  request_number "$days" 4 3650 || die 64 'days must be a number from 1 to 3650'
+}
+
+request_number() { # VALUE DIGITS MAX
+  case $1 in '' | 0* | *[!0-9]*) return 1 ;; esac
+  [ "${#1}" -le "$2" ] && [ "$1" -le "$3" ]
+}
+
+# The name becomes a file name, a certificate's common name and an argument of
+# OpenVPN's "kill". DEFAULT is OpenVPN's fallback in client-config directories,
+# server is the server's own certificate.
+request_name() {
+  case $name in
+    '' | [!A-Za-z0-9]* | *[!A-Za-z0-9_-]*) die 64 'name must start with a letter or digit and hold only letters, digits, _ and -' ;;
+    [Dd][Ee][Ff][Aa][Uu][Ll][Tt] | [Ss][Ee][Rr][Vv][Ee][Rr]) die 64 'name is reserved; choose another' ;;
+  esac
+  [ "${#name}" -le 64 ] || die 64 'name is longer than 64 characters'
+}
+
+# 128 bits; the first digit keeps the ASN.1 integer positive and of fixed length.
+request_serial() {
+  case $serial in
+    [!1-7]* | *[!0-9A-F]*) die 64 'serial must be 32 upper-case hex digits, the first from 1 to 7' ;;
+  esac
+  [ "${#serial}" -eq 32 ] || die 64 'serial must be 32 upper-case hex digits, the first from 1 to 7'
+}
+
+# Every line was checked when it was read; OpenSSL judges the whole.
+request_csr() {
+  csr_pem="-----BEGIN CERTIFICATE REQUEST-----$NL$csr-----END CERTIFICATE REQUEST-----"
+}

@@ -1,0 +1,133 @@
+# Shared by all tests. VPN_HOST_SHELL says which shell runs the scripts.
+# shellcheck disable=SC2034 # used by the tests
+
+room=$(cd -P -- "$BATS_TEST_DIRNAME/../.." && pwd)
+libexec=$room/libexec
+shell=${VPN_HOST_SHELL:-dash}
+bats_require_minimum_version 1.5.0
+
+client=cli_0123456789abcdef0123456789abcdef
+other_client=cli_ffffffffffffffffffffffffffffffff
+job=job_0123456789abcdef0123456789abcdef
+attempt=00000000000000000000000000000001
+other_attempt=00000000000000000000000000000002
+name=alice
+serial=41234567890ABCDEF01234567890ABCD
+other_serial=7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF
+fence=10
+days=30
+
+# One state directory per file, copied for every test. The directories above must
+# let OpenVPN's user through, as the CRL demands.
+make_template() {
+  chmod o+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
+  "$shell" "$libexec/setup" --state "$BATS_FILE_TMPDIR/template" --remote vpn.example.net --management none "$@" >/dev/null
+}
+
+use_template() {
+  chmod o+x "$BATS_TEST_TMPDIR" "${BATS_TEST_TMPDIR%/*}"
+  state=$BATS_TEST_TMPDIR/state
+  cp -a "$BATS_FILE_TMPDIR/template" "$state"
+}
+
+# request LINE...: the request with these lines.
+request() {
+  local body
+  printf -v body '%s\n' 'vpn-host 1' "$@"
+  printf '%send=%s\n' "$body" "${#body}"
+}
+
+# fields VERB [LINE...]: the request of a fenced verb, from the variables above.
+fields() {
+  local verb=$1
+  shift
+  request "verb=$verb" "client=$client" "job=$job" "fence=$fence" "attempt=$attempt" "name=$name" "serial=$serial" "$@"
+}
+
+# serve: a request from standard input. Sets status, reply, and the parts of the
+# reply; checks the frame of every reply that any test sees.
+serve() {
+  status=0
+  "$shell" "$libexec/vpn-host" "$state" >"$BATS_TEST_TMPDIR/reply" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
+  read_reply
+}
+
+ask() {
+  serve < <(fields "$@")
+}
+
+issue() { ask issue "days=$days"; }
+
+read_reply() {
+  reply=$(<"$BATS_TEST_TMPDIR/reply")
+  local last=${reply##*$'\n'} size
+  size=$(stat -c %s "$BATS_TEST_TMPDIR/reply")
+  if [ "$last" != "end=$((size - ${#last} - 1))" ]; then
+    echo "the reply's frame is wrong:" && cat "$BATS_TEST_TMPDIR/reply" "$BATS_TEST_TMPDIR/stderr"
+    return 1
+  fi
+  case $status,$reply in
+    0,'vpn-host 1 ok'$'\n'*) ;;
+    *,'vpn-host 1 error'$'\n'"code=$status"$'\n'error=*$'\n'end=*) ;;
+    *) echo "status $status does not fit the reply:" && printf '%s\n' "$reply" && return 1 ;;
+  esac
+}
+
+# value KEY: from the reply, before the payload.
+value() {
+  sed -n "/^payload=/q; s/^$1=//p" "$BATS_TEST_TMPDIR/reply"
+}
+
+payload() {
+  local size
+  size=$(sed -n 's/^payload=//p;T;q' "$BATS_TEST_TMPDIR/reply")
+  [ -n "$size" ] || return 1
+  sed '1,/^payload=/d' "$BATS_TEST_TMPDIR/reply" | head -c "$size"
+}
+
+# expect STATUS [TEXT]: of the last request.
+expect() {
+  if [ "$status" -ne "$1" ]; then
+    echo "expected $1, got $status:" && cat "$BATS_TEST_TMPDIR/reply" "$BATS_TEST_TMPDIR/stderr"
+    return 1
+  fi
+  case $reply in
+    *"${2-}"*) ;;
+    *) echo "no '$2' in:" && cat "$BATS_TEST_TMPDIR/reply" && return 1 ;;
+  esac
+}
+
+# The block TAG of a profile on standard input.
+block() {
+  sed -n "/^<$1>\$/,/^<\/$1>\$/p" | sed '1d;$d'
+}
+
+public_key_of() { # FILE of a certificate
+  openssl x509 -in "$1" -noout -pubkey
+}
+
+# One certificate, ours, for this name and serial, and the key that belongs to it.
+assert_profile() { # FILE
+  block cert <"$1" >"$BATS_TEST_TMPDIR/crt"
+  SSL_CERT_FILE=/dev/null openssl verify -CAfile "$state/ca/ca.crt" -purpose sslclient "$BATS_TEST_TMPDIR/crt" >/dev/null
+  [ "$(openssl x509 -in "$BATS_TEST_TMPDIR/crt" -noout -serial -subject)" = "serial=$serial"$'\n'"subject=CN = $name" ]
+  if grep -q '^<key>$' "$1"; then
+    block key <"$1" >"$BATS_TEST_TMPDIR/key"
+    [ "$(openssl pkey -in "$BATS_TEST_TMPDIR/key" -pubout)" = "$(public_key_of "$BATS_TEST_TMPDIR/crt")" ]
+  fi
+}
+
+crl_text() {
+  openssl crl -in "$state/pub/crl.pem" -noout -text
+}
+
+# make_csr FILE: key FILE.key, request FILE.csr; the csr= lines go to csr_lines.
+make_csr() {
+  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout "$1.key" \
+    -subj "/CN=somebody else" -addext 'basicConstraints=CA:TRUE' -out "$1.csr" 2>/dev/null
+  csr_of "$1.csr"
+}
+
+csr_of() {
+  mapfile -t csr_lines < <(sed '/^-----/d; s/^/csr=/' "$1")
+}
