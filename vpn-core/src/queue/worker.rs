@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use apalis::prelude::{AbortError, BackendExt as _, BoxDynError, Data, Event, WorkerBuilder, WorkerBuilderExt as _, WorkerContext};
+use apalis::prelude::{AbortError, BackendExt as _, BoxDynError, Data, Event, EventListenerExt as _, WorkerBuilder, WorkerBuilderExt as _, WorkerContext};
 use apalis_redis::{Config, RedisStorage};
 use futures_util::StreamExt as _;
 use redis::aio::ConnectionManager;
