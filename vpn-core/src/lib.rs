@@ -1,15 +1,22 @@
 //! x
 pub mod audit;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod error;
 pub mod events;
 pub mod host;
+#[cfg(feature = "worker")]
+pub mod jobs;
 pub mod lock;
 pub mod queue;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod service;
 pub mod store;
+pub mod telemetry;
 pub mod vault;
+#[cfg(feature = "worker")]
+pub mod worker;
 pub use error::Error;
+pub use secrecy;
