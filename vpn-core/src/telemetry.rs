@@ -11,7 +11,9 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), BadFilter> {
     let filter = EnvFilter::try_new(filter).map_err(|error| BadFilter(error.to_string()))?;
     let registry = tracing_subscriber::registry().with(filter);
     let begun = match format {
-        LogFormat::Json => registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init(),
+        LogFormat::Json => {
+            registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
+        }
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal();
             registry.with(fmt::layer().with_ansi(colours).with_writer(std::io::stderr)).try_init()

@@ -89,12 +89,8 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
     }
     let bell: Arc<dyn Doorbell> = Arc::new(Bell::new(redis.clone()));
     let events = Events::follow(deps.store.clone(), Some((redis.clone(), url.to_owned())));
-    let sweeper = Sweeper {
-        store: deps.store.clone(),
-        bell: Arc::clone(&bell),
-        events: events.clone(),
-        policy: options.sweep,
-    };
+    let sweeper =
+        Sweeper { store: deps.store.clone(), bell: Arc::clone(&bell), events: events.clone(), policy: options.sweep };
     let runner = Runner {
         store: deps.store,
         locks: Locks::new(redis, options.lock, deps.ambient.clone()),

@@ -28,7 +28,11 @@ pub const KEYS: &[Key] = &[
     secret("profile_key", "both", "seals profiles: 64 hexadecimal digits (`openssl rand -hex 32`); required"),
     secret("ssh_key", "worker", "private key for the VPN hosts, Ed25519 or ECDSA in OpenSSH's format; required"),
     key("listen", "server", "address and port; `127.0.0.1:8080`"),
-    key("allowed_origins", "server", "origins whose pages may open WebSockets, separated by commas; only the server's own"),
+    key(
+        "allowed_origins",
+        "server",
+        "origins whose pages may open WebSockets, separated by commas; only the server's own",
+    ),
     key("graphiql", "server", "whether GraphiQL is served; `true`"),
     key("drain_seconds", "both", "how long a stopping process waits for what it has begun; `30`"),
     key("concurrency", "worker", "jobs at once, 1 to 64; `8`"),

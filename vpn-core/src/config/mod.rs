@@ -21,7 +21,7 @@ pub use sources::{Given, Sources};
 
 const MAX_ATTEMPTS: i32 = 8;
 const RETRY_BASE: Duration = Duration::from_secs(2);
-const RETRY_CAP: Duration = Duration::from_secs(300);
+const RETRY_CAP: Duration = Duration::from_mins(5);
 
 /// One thing that is wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +145,11 @@ impl ServerConfig {
         let mut given = sources.read();
         let config = (
             shared(&mut given),
-            given.parsed("listen", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address and a port, such as 127.0.0.1:8080"),
+            given.parsed(
+                "listen",
+                SocketAddr::from(([127, 0, 0, 1], 8080)),
+                "an address and a port, such as 127.0.0.1:8080",
+            ),
             given.words("allowed_origins"),
             given.parsed("graphiql", true, "true or false"),
             given.seconds("drain_seconds", Duration::from_secs(30)),
@@ -162,7 +166,10 @@ impl WorkerConfig {
         let mut given = sources.read();
         let config = Self {
             shared: shared(&mut given),
-            ssh_key: given.secret("ssh_key", "the private key that the VPN hosts know, as `ssh-keygen -t ed25519 -N ''` makes it"),
+            ssh_key: given.secret(
+                "ssh_key",
+                "the private key that the VPN hosts know, as `ssh-keygen -t ed25519 -N ''` makes it",
+            ),
             ssh_timeout: given.seconds("ssh_timeout_seconds", Duration::from_secs(45)),
             concurrency: given.within("concurrency", 8, 1, 64),
             drain: given.seconds("drain_seconds", Duration::from_secs(30)),
@@ -200,7 +207,10 @@ fn shared(given: &mut Given) -> Shared {
 }
 
 fn database_url(given: &mut Given) -> SecretString {
-    given.secret("database_url", "such as postgres://vpn:password@127.0.0.1/vpn, mysql://…, or sqlite:///var/lib/vpn/platform.db")
+    given.secret(
+        "database_url",
+        "such as postgres://vpn:password@127.0.0.1/vpn, mysql://…, or sqlite:///var/lib/vpn/platform.db",
+    )
 }
 
 fn logging(given: &mut Given) -> (String, LogFormat) {

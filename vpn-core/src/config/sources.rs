@@ -171,7 +171,9 @@ impl Given {
             found => {
                 let is = if found.is_some() { "is empty" } else { "is missing" };
                 let variable = format!("VPN_{}", key.to_ascii_uppercase());
-                let message = format!("{is}: give it ({what}) as {variable}, as a file named by {variable}_FILE, or in the configuration file");
+                let message = format!(
+                    "{is}: give it ({what}) as {variable}, as a file named by {variable}_FILE, or in the configuration file"
+                );
                 self.problem(key, &message);
                 SecretString::default()
             }
@@ -189,7 +191,13 @@ impl Given {
         }
     }
 
-    pub(super) fn within<T: FromStr + PartialOrd + Display + Copy>(&mut self, key: &str, default: T, min: T, max: T) -> T {
+    pub(super) fn within<T: FromStr + PartialOrd + Display + Copy>(
+        &mut self,
+        key: &str,
+        default: T,
+        min: T,
+        max: T,
+    ) -> T {
         let what = format!("a number from {min} to {max}");
         let value = self.parsed(key, default, &what);
         if value < min || value > max {

@@ -38,7 +38,13 @@ fn all_problems_are_told_together_without_the_secrets() {
         ("VPN_MAX_ATTEMPTS".to_owned(), "0".to_owned()),
     ]);
     let told = ServerConfig::load(&sources).expect_err("much is wrong").to_string();
-    for part in ["VPN_DRIAN_SECONDS: is no variable", "database_url: is missing", "profile_key: is missing", "listen: is not an address", "max_attempts: is not a number from 1 to 100 (from VPN_MAX_ATTEMPTS)"] {
+    for part in [
+        "VPN_DRIAN_SECONDS: is no variable",
+        "database_url: is missing",
+        "profile_key: is missing",
+        "listen: is not an address",
+        "max_attempts: is not a number from 1 to 100 (from VPN_MAX_ATTEMPTS)",
+    ] {
         assert!(told.contains(part), "{part} is not in:\n{told}");
     }
     assert!(!told.contains("hunter2"));

@@ -20,7 +20,9 @@ pub(super) enum StepError {
     #[error("the profile could not be sealed: {0}")]
     Vault(#[from] VaultError),
     /// What the host made is not what was asked for.
-    #[error("the host made something else than what was asked for: {0}; do not trust this host before you have looked at it")]
+    #[error(
+        "the host made something else than what was asked for: {0}; do not trust this host before you have looked at it"
+    )]
     Certificate(#[from] CertificateFault),
     /// The host was told to forget a key that the platform does not have.
     #[error(

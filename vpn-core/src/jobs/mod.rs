@@ -97,7 +97,9 @@ impl Runner {
                 return Ok(());
             }
             // The claim lapses, and the sweeper gives the job to somebody else.
-            Err(LockError::Lost) => tracing::warn!(job.id = %id, "the lock was lost under the job; another attempt follows"),
+            Err(LockError::Lost) => {
+                tracing::warn!(job.id = %id, "the lock was lost under the job; another attempt follows");
+            }
             Err(error) => {
                 tracing::warn!(job.id = %id, %error, "no lock could be taken; the job waits");
                 return Ok(());

@@ -15,7 +15,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { base: Duration::from_secs(2), cap: Duration::from_secs(300) }
+        Self { base: Duration::from_secs(2), cap: Duration::from_mins(5) }
     }
 }
 
@@ -41,7 +41,10 @@ mod tests {
         let (policy, ambient) = (RetryPolicy::default(), Ambient::system());
         for (attempt, whole) in [(1, 2), (2, 4), (5, 32), (9, 300), (1000, 300)] {
             let delay = policy.delay_after(attempt, &ambient);
-            assert!((Duration::from_secs(whole) / 2..=Duration::from_secs(whole)).contains(&delay), "{attempt}: {delay:?}");
+            assert!(
+                (Duration::from_secs(whole) / 2..=Duration::from_secs(whole)).contains(&delay),
+                "{attempt}: {delay:?}"
+            );
         }
         let delays: std::collections::HashSet<_> = (0..64).map(|_| policy.delay_after(5, &ambient)).collect();
         assert!(delays.len() > 8);

@@ -32,7 +32,7 @@ impl Default for SweepPolicy {
         Self {
             every: Duration::from_secs(1),
             unanswered: Duration::from_secs(10),
-            unanswered_when_busy: Duration::from_secs(120),
+            unanswered_when_busy: Duration::from_mins(2),
         }
     }
 }

@@ -20,7 +20,8 @@ nth_serial() { printf '4000000000000000000000000000000%s' "$1"; }
   for n in $all; do
     name=client$n serial=$(nth_serial "$n") apart "$n" issue
   done
-  [ "$(statuses)" = '0 0 0 0 0 0 0 0 ' ]
+  collect
+  [ "$statuses" = '0 0 0 0 0 0 0 0' ]
   for n in $all; do
     name=client$n serial=$(nth_serial "$n")
     take "$n"
@@ -35,7 +36,8 @@ nth_serial() { printf '4000000000000000000000000000000%s' "$1"; }
   for n in $all; do
     apart "$n" issue
   done
-  [ "$(statuses)" = '0 0 0 0 0 0 0 0 ' ]
+  collect
+  [ "$statuses" = '0 0 0 0 0 0 0 0' ]
   for n in $all; do
     take "$n"
     payload | cmp - "$state/issued/$serial"
@@ -49,7 +51,8 @@ nth_serial() { printf '4000000000000000000000000000000%s' "$1"; }
   for n in $all; do
     serial=$(nth_serial "$n") client=cli_0000000000000000000000000000000$n apart "$n" issue
   done
-  [ "$(statuses)" = '0 65 65 65 65 65 65 65 ' ]
+  collect
+  [ "$statuses" = '0 65 65 65 65 65 65 65' ]
   [ "$(files issued) $(files names)" = '1 1' ]
   [ "$(<"$state/names/$name")" = "$(ls "$state/issued")" ]
 }
@@ -59,7 +62,7 @@ nth_serial() { printf '4000000000000000000000000000000%s' "$1"; }
   for n in $all; do
     fence=$n attempt=0000000000000000000000000000000$n apart "$n" issue
   done
-  statuses >/dev/null
+  collect
   local served=0
   for n in $all; do
     take "$n"
@@ -82,7 +85,7 @@ nth_serial() { printf '4000000000000000000000000000000%s' "$1"; }
     apart "$n" issue
     apart "$((n + 1))" ask revoke
   done
-  statuses >/dev/null
+  collect
   for n in 1 3 5 7; do
     take "$n"
     case $status in 0 | 66) ;; *) expect 66 ;; esac
@@ -100,7 +103,8 @@ nth_serial() { printf '4000000000000000000000000000000%s' "$1"; }
   for n in $all; do
     name=client$n serial=$(nth_serial "$n") apart "$n" ask revoke
   done
-  [ "$(statuses)" = '0 0 0 0 0 0 0 0 ' ]
+  collect
+  [ "$statuses" = '0 0 0 0 0 0 0 0' ]
   [ "$(crl_text | sed -n 's/^ *Serial Number: //p' | sort)" = "$(ls "$state/revoked")" ]
   [ "$(files revoked)" -eq 8 ]
 }
@@ -121,11 +125,12 @@ nth_serial() { printf '4000000000000000000000000000000%s' "$1"; }
 
 @test "a request that is slow to arrive keeps nobody out" {
   mkfifo "$BATS_TEST_TMPDIR/slow"
-  apart 1 serve <"$BATS_TEST_TMPDIR/slow"
-  exec 7>"$BATS_TEST_TMPDIR/slow"
+  exec 7<>"$BATS_TEST_TMPDIR/slow"
+  apart 1 serve <"$BATS_TEST_TMPDIR/slow" 7>&-
   printf 'vpn-host 1\n' >&7
   issue
   expect 0
   exec 7>&-
-  [ "$(statuses)" = '64 ' ]
+  collect
+  [ "$statuses" = '64' ]
 }

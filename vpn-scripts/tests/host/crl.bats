@@ -95,9 +95,10 @@ revoke_many() {
 @test "garbage and doubles in the log do no harm" {
   issue
   ask revoke
+  cp "$state/revoked.log" "$BATS_TEST_TMPDIR/log"
   {
     printf '\n'
-    grep . "$state/revoked.log"
+    cat "$BATS_TEST_TMPDIR/log"
     printf 'R\t491231235959Z\t250101000000Z\tXYZ\tunknown\t/CN=x\n'
     printf 'V\t491231235959Z\t\t%s\tunknown\t/CN=x\n' "$other_serial"
     head -c 300 /dev/urandom
