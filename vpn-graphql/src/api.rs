@@ -42,7 +42,7 @@ pub struct Readiness {
 #[derive(Clone, Debug)]
 pub struct Check {
     /// Its name, such as `database`.
-    pub name: String,
+    pub name: &'static str,
     /// `ok`, `degraded` or `down`.
     pub status: &'static str,
     /// How long the look took.

@@ -52,7 +52,7 @@ pub(crate) async fn readyz(State(server): State<Server>) -> Response {
         .into_iter()
         .map(|check| {
             let took = u64::try_from(check.took.as_millis()).unwrap_or(u64::MAX);
-            (check.name, json!({ "status": check.status, "took_ms": took }))
+            (check.name.to_owned(), json!({ "status": check.status, "took_ms": took }))
         })
         .collect();
     let (status, text) = if ready { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "down") };

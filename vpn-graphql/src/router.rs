@@ -12,14 +12,21 @@ use axum::{
 };
 use tower_http::{catch_panic::CatchPanicLayer, sensitive_headers::SetSensitiveRequestHeadersLayer};
 use tracing::Instrument as _;
+use vpn_core::service::Platform;
 
 use crate::{
     api::Api,
     graphiql, health, http,
     options::HttpOptions,
+    platform::PlatformApi,
     server::{Lifetime, Server},
     ws,
 };
+
+/// The platform's routes. WebSockets are closed when `lifetime` ends.
+pub fn router(platform: Platform, options: HttpOptions, lifetime: Lifetime) -> Router {
+    routes(Arc::new(PlatformApi::new(platform)), options, lifetime)
+}
 
 /// All routes over anything that answers.
 ///
