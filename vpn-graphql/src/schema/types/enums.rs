@@ -47,7 +47,7 @@ pub(crate) enum JobState {
 pub(crate) enum Role {
     /// Sees clients, jobs and servers.
     Viewer,
-    /// Runs the daily business: creates, provisions and revokes clients.
+    /// Runs the daily business: creates, provisions and revokes clients; sees the audit log, too.
     Operator,
     /// Sees everything, the audit log included; changes nothing.
     Auditor,
