@@ -100,7 +100,9 @@ impl Error {
             Self::Store(error) if error.is_retryable() => {
                 "the database cannot be reached; nothing was changed: try again in a few seconds".to_owned()
             }
-            Self::Store(_) => "an internal error; nothing was changed: the log has it under this request's id".to_owned(),
+            Self::Store(_) => {
+                "an internal error; nothing was changed: the log has it under this request's id".to_owned()
+            }
             Self::Vault(VaultError::OtherKey { .. }) => {
                 "the profile was sealed with another key than the one configured now: an operator of the platform \
                  has to configure the key it was sealed with"

@@ -212,7 +212,8 @@ impl Events {
                     }
                 }
                 match live.recv().await {
-                    Ok(None) => behind = true,
+                    // Too slow for the feed, or the pump has just begun: the log has it all.
+                    Ok(None) | Err(broadcast::error::RecvError::Lagged(_)) => behind = true,
                     Ok(Some(entry)) => {
                         let ours = wanted.is_none() || entry.columns.client_id == wanted;
                         if ours && entry.seq > last {
@@ -220,8 +221,6 @@ impl Events {
                             yield entry;
                         }
                     }
-                    // Too slow for the feed: the log has it all.
-                    Err(broadcast::error::RecvError::Lagged(_)) => behind = true,
                     Err(broadcast::error::RecvError::Closed) => break,
                 }
             }

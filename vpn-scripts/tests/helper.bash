@@ -164,10 +164,10 @@ apart() {
   ) 3>&- &
 }
 
-# statuses: of everything that ran apart, sorted, once all of it has ended.
-statuses() {
+# collect: sets statuses, of everything that ran apart, sorted, once all has ended.
+collect() {
   wait
-  sort -n "$BATS_TEST_TMPDIR"/parts/*/status | tr '\n' ' '
+  statuses=$(sort -n "$BATS_TEST_TMPDIR"/parts/*/status | paste -s -d ' ')
 }
 
 # take PART: the reply of something that ran apart becomes the last reply.

@@ -27,8 +27,7 @@ impl Platform {
     pub async fn create_client(&self, caller: &Caller, input: CreateClient) -> Result<Client, Error> {
         self.authorise(caller, Permission::CreateClient).await?;
         let name: CommonName = input.name.parse().map_err(|bad| Error::invalid("name", format!("{bad}")))?;
-        let server_id: ServerId =
-            input.server_id.parse().map_err(|_| Error::not_found("serverId", "server"))?;
+        let server_id: ServerId = input.server_id.parse().map_err(|_| Error::not_found("serverId", "server"))?;
         let call = Call::new(caller, input.idempotency_key.as_deref(), "createClient", &input)?;
         self.transact(|| self.try_create_client(caller, &name, server_id, &call)).await.map_err(|error| match error {
             Error::Store(StoreError::Duplicate(_)) => Error::rejected(

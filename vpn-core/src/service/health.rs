@@ -15,7 +15,7 @@ use crate::{
 /// A part that has not answered by then is down.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// A job that is due and waits longer than this is a sign that nobody works.
-const WAITED_TOO_LONG: Duration = Duration::from_secs(60);
+const WAITED_TOO_LONG: Duration = Duration::from_mins(1);
 
 /// How a part is, or the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +82,8 @@ impl Platform {
             && queue.status == HealthStatus::Ok
         {
             queue.status = HealthStatus::Degraded;
-            queue.message = Some(format!("a job that is due has waited for {} s: look at the workers' logs", late.as_secs()));
+            queue.message =
+                Some(format!("a job that is due has waited for {} s: look at the workers' logs", late.as_secs()));
         }
         let status = checks.iter().map(|check| check.status).max().unwrap_or(HealthStatus::Down);
         Health { status, checks, queue: numbers, oldest_due }
@@ -120,9 +121,10 @@ impl Platform {
             Some(Ok(queue)) if queue.workers == 0 => {
                 (Some("no worker is running: start vpn-worker, or look at its log".to_owned()), Some(queue))
             }
-            Some(Ok(queue)) if queue.dead > 0 => {
-                (Some(format!("{} queue entries were given up: that is a bug, please report it", queue.dead)), Some(queue))
-            }
+            Some(Ok(queue)) if queue.dead > 0 => (
+                Some(format!("{} queue entries were given up: that is a bug, please report it", queue.dead)),
+                Some(queue),
+            ),
             Some(Ok(queue)) => (None, Some(queue)),
             Some(Err(_)) | None => (Some("the queue cannot be asked while Redis is away".to_owned()), None),
         };

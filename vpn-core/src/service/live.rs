@@ -31,13 +31,11 @@ impl Platform {
         // The head before the state: what changes in between is told twice rather than not at all.
         let head = reader.audit_head().await?.seq;
         let client = reader.client(id).await?.ok_or_else(|| Error::not_found("id", "client"))?;
-        let (first, from) = match after {
-            Some(cursor) => (None, known_cursor(cursor, head)?),
-            None => {
-                let open = reader.open_jobs(&[id]).await?;
-                let at = self.ambient().now();
-                (Some(ClientEvent::present(head, at, &client, open.last())), head)
-            }
+        let (first, from) = if let Some(cursor) = after {
+            (None, known_cursor(cursor, head)?)
+        } else {
+            let open = reader.open_jobs(&[id]).await?;
+            (Some(ClientEvent::present(head, self.ambient().now(), &client, open.last())), head)
         };
         drop(reader);
         let changes = self.deps.events.entries(Some(id), from);
@@ -105,6 +103,9 @@ fn known_cursor(cursor: i64, head: i64) -> Result<i64, Error> {
     if (0..=head).contains(&cursor) {
         Ok(cursor)
     } else {
-        Err(Error::invalid("after", "this cursor is not one of this service: subscribe without it, to begin with the present state"))
+        Err(Error::invalid(
+            "after",
+            "this cursor is not one of this service: subscribe without it, to begin with the present state",
+        ))
     }
 }

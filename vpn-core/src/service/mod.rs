@@ -15,9 +15,10 @@ mod servers;
 mod tokens;
 mod work;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use redis::aio::ConnectionManager;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     audit::{Action, Entry},
@@ -25,7 +26,8 @@ use crate::{
     domain::{Caller, Client, Job, Permission},
     error::Error,
     events::Events,
-    queue::Doorbell,
+    lock::connect_lazy,
+    queue::{Bell, Doorbell},
     store::{Store, StoreError, Tx},
     vault::Vault,
 };
@@ -37,6 +39,9 @@ pub use profiles::Delivered;
 pub use servers::RegisterServer;
 pub use tokens::{CreateToken, NewlyMade};
 pub use work::{ProvisionClient, RetryJob, RevokeClient};
+
+/// Redis answers within this time, or the request goes on without it.
+const REDIS_RESPONSE: Duration = Duration::from_secs(2);
 
 /// What the use cases need.
 #[derive(Clone)]
@@ -83,6 +88,22 @@ impl Platform {
     #[must_use]
     pub fn new(deps: Deps) -> Self {
         Self { deps: Arc::new(deps) }
+    }
+
+    /// The usual composition: this database and this Redis, and whatever time and randomness there is.
+    /// Nothing is connected yet, so neither of the two keeps a server from starting.
+    pub fn connect(
+        store: Store,
+        redis_url: &SecretString,
+        vault: Vault,
+        ambient: Ambient,
+        max_attempts: i32,
+    ) -> Result<Self, redis::RedisError> {
+        let url = redis_url.expose_secret();
+        let redis = connect_lazy(url, REDIS_RESPONSE)?;
+        let events = Events::follow(store.clone(), Some((redis.clone(), url.to_owned())));
+        let bell = Arc::new(Bell::new(redis.clone()));
+        Ok(Self::new(Deps { store, bell, events, vault, ambient, redis, max_attempts }))
     }
 
     fn store(&self) -> &Store {

@@ -37,7 +37,9 @@ impl Platform {
         let has_key = stored.as_ref().is_some_and(|stored| stored.has_key);
         let sealed = match (client.status(), stored.and_then(|stored| stored.sealed)) {
             (ClientStatus::Pending, _) => {
-                return Err(Error::wrong_state("there is no profile yet: provision the client and wait until it is active"));
+                return Err(Error::wrong_state(
+                    "there is no profile yet: provision the client and wait until it is active",
+                ));
             }
             (_, None) => return Err(gone()),
             (_, Some(sealed)) => sealed,

@@ -45,8 +45,7 @@ impl Platform {
     }
 
     fn check_server(&self, caller: &Caller, input: &RegisterServer) -> Result<NewServer, Error> {
-        let port = u16::try_from(input.port)
-            .map_err(|_| Error::invalid("port", "a port is from 1 to 65535"))?;
+        let port = u16::try_from(input.port).map_err(|_| Error::invalid("port", "a port is from 1 to 65535"))?;
         let key: HostKeyLine = input.host_key.parse().map_err(|bad| Error::invalid("hostKey", format!("{bad}")))?;
         Ok(NewServer {
             id: ServerId::generate(self.ambient()),

@@ -15,7 +15,7 @@ use crate::{
     clock::Timestamp,
     domain::{Caller, Permission, Principal, RequestId, Role, TokenId},
     error::Error,
-    store::{NewToken, StoredToken, StoreError},
+    store::{NewToken, StoreError, StoredToken},
 };
 
 const PREFIX: &str = "vpn_pat_";
@@ -24,7 +24,7 @@ const SECRET: usize = 64;
 /// Hexadecimal digits.
 const CHECKSUM: usize = 8;
 /// The last use is noted when it is this long ago.
-const NOTED_EVERY: Duration = Duration::from_secs(60);
+const NOTED_EVERY: Duration = Duration::from_mins(1);
 /// The longest life of a token, in days.
 const MAX_DAYS: u32 = 366;
 
@@ -123,7 +123,7 @@ impl Platform {
         let id = TokenId::generate(self.ambient());
         let (secret, secret_hash) = make(id, self.ambient().random::<32>());
         let mut tx = self.store().begin().await?;
-        let life = Duration::from_secs(u64::from(input.valid_for_days) * 24 * 3600);
+        let life = Duration::from_hours(u64::from(input.valid_for_days) * 24);
         let created_by = caller.principal.to_string();
         let new = NewToken { id, principal, role: input.role, secret_hash, created_by, expires_at: tx.at().plus(life) };
         tx.insert_token(&new).await?;

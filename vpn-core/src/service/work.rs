@@ -212,9 +212,7 @@ fn requested(caller: &Caller, client: &Client, job: &Job) -> Entry {
         None => entry,
     };
     match &job.input {
-        JobInput::Provision(input) => {
-            entry.with("validityDays", input.validity_days).with("csr", input.csr.is_some())
-        }
+        JobInput::Provision(input) => entry.with("validityDays", input.validity_days).with("csr", input.csr.is_some()),
         JobInput::Revoke(input) => entry.with("reason", input.reason.as_str()),
     }
 }
@@ -238,10 +236,10 @@ async fn before(tx: &mut Tx, made: &Remembered) -> Result<Asked, Error> {
 }
 
 fn provision_input(input: &ProvisionClient) -> Result<ProvisionInput, Error> {
-    let validity_days = u16::try_from(input.validity_days)
-        .ok()
-        .filter(|days| (1..=MAX_VALIDITY_DAYS).contains(days))
-        .ok_or_else(|| Error::invalid("validityDays", format!("a certificate is valid for 1 to {MAX_VALIDITY_DAYS} days")))?;
+    let validity_days =
+        u16::try_from(input.validity_days).ok().filter(|days| (1..=MAX_VALIDITY_DAYS).contains(days)).ok_or_else(
+            || Error::invalid("validityDays", format!("a certificate is valid for 1 to {MAX_VALIDITY_DAYS} days")),
+        )?;
     if let Some(csr) = &input.csr {
         check_csr(csr).map_err(|fault| Error::bad_csr(&fault))?;
     }

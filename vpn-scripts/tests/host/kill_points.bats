@@ -59,7 +59,7 @@ failed_well() {
 # What a request leaves in tmp/ goes with the next one that takes the lock.
 nothing_left_in_tmp() {
   serve < <(request verb=list)
-  ! grep -rl 'PRIVATE KEY' "$state/tmp"
+  run ! grep -rl 'PRIVATE KEY' "$state/tmp"
 }
 
 an_issued_one() {
@@ -87,7 +87,7 @@ no_key() {
 
 forgotten() {
   [ "$(value key)" = forgotten ]
-  ! grep -rq 'PRIVATE KEY' "$state/issued" "$state/tmp"
+  run ! grep -rq 'PRIVATE KEY' "$state/issued" "$state/tmp"
   assert_profile "$state/issued/$serial"
 }
 
