@@ -25,7 +25,7 @@ make_world() {
     echo ready >"$2"
     exec sleep 600' - "$layers" "$ready" </dev/null >"$BATS_FILE_TMPDIR/world.log" 2>&1 3>&- &
   world_parent=$!
-  wait_for "the world: $(<"$BATS_FILE_TMPDIR/world.log")" [ -s "$ready" ]
+  wait_for 'the world to be made' [ -s "$ready" ] || { cat "$BATS_FILE_TMPDIR/world.log" && return 1; }
   read -r world <"/proc/$world_parent/task/$world_parent/children"
   export world world_parent
 }
@@ -39,7 +39,7 @@ in_world() {
   nsenter --target "$world" --mount --net --pid --wd="$PWD" "$@" 3>&-
 }
 
-# file_as LINE...: the arguments as lines; for configuration files.
+# lines LINE...: for configuration files.
 lines() {
   printf '%s\n' "$@"
 }
