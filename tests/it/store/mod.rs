@@ -1,0 +1,3 @@
+//! Every query of the store, on every database.
+
+mod clients;
