@@ -29,17 +29,21 @@ impl Attacker {
         Ok(done.with_context(|| format!("{:?}: {sql}", self.database))?.rows_affected())
     }
 
-    /// Runs a statement that has to be refused with `words` in the message.
-    pub async fn refused(&mut self, words: &str, sql: impl Into<String>) -> Result<()> {
+    /// Runs a statement that has to fail, and gives the error.
+    pub async fn fails(&mut self, sql: impl Into<String>) -> Result<sqlx::Error> {
         let sql = sql.into();
         match self.connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.clone()))).await {
             Ok(done) => bail!("{:?} took it ({} rows): {sql}", self.database, done.rows_affected()),
-            Err(error) => {
-                let said = error.to_string();
-                ensure!(said.contains(words), "{:?} said `{said}` instead of `{words}` to: {sql}", self.database);
-                Ok(())
-            }
+            Err(error) => Ok(error),
         }
+    }
+
+    /// Runs a statement that has to be refused with `words` in the message.
+    pub async fn refused(&mut self, words: &str, sql: impl Into<String>) -> Result<()> {
+        let sql = sql.into();
+        let said = self.fails(sql.clone()).await?.to_string();
+        ensure!(said.contains(words), "{:?} said `{said}` instead of `{words}` to: {sql}", self.database);
+        Ok(())
     }
 
     /// A byte string as this database writes it.
