@@ -38,7 +38,9 @@ pub enum VaultError {
     #[error("the profile key is 64 hexadecimal digits (32 random bytes): make one with `openssl rand -hex 32`")]
     BadKey,
     /// It was sealed with another key.
-    #[error("the profile was sealed with the key {sealed_with}, configured is {configured}: configure the key it was sealed with")]
+    #[error(
+        "the profile was sealed with the key {sealed_with}, configured is {configured}: configure the key it was sealed with"
+    )]
     OtherKey {
         /// The id of the key it was sealed with.
         sealed_with: String,

@@ -1,1 +1,36 @@
-//! x
+//! The GraphQL server of the VPN management platform: transports and schema, and nothing else.
+//!
+//! What the platform does is in [`vpn_core`]; each resolver makes one call to it.
+//!
+//! | room | what is there |
+//! | --- | --- |
+//! | [`router`](routes) | the routes, and what happens around each request |
+//! | `http`, `ws` | GraphQL over HTTP and over WebSocket, to the letter of their specifications |
+//! | `guard` | what is checked of a document before it is walked |
+//! | `schema` | queries, mutations, subscriptions, types |
+//! | `error` | the only place where errors of the core become GraphQL |
+//! | `graphiql`, `health` | the page at `/graphiql`; `/healthz` and `/readyz` |
+
+mod answer;
+mod api;
+mod auth;
+mod error;
+mod graphiql;
+mod guard;
+mod health;
+mod http;
+mod options;
+mod platform;
+mod router;
+mod schema;
+mod serve;
+mod server;
+mod ws;
+
+pub use api::{Api, Check, Readiness};
+pub use guard::DocumentLimits;
+pub use options::{HttpOptions, Limits};
+pub use router::{router, routes};
+pub use schema::sdl;
+pub use serve::serve;
+pub use server::Lifetime;

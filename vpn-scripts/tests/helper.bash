@@ -78,9 +78,13 @@ value() {
   sed -n "/^payload=/q; s/^$1=//p" "$BATS_TEST_TMPDIR/reply"
 }
 
+payload_size() {
+  sed -n 's/^payload=//p;T;q' "$BATS_TEST_TMPDIR/reply"
+}
+
 payload() {
   local size
-  size=$(sed -n 's/^payload=//p;T;q' "$BATS_TEST_TMPDIR/reply")
+  size=$(payload_size)
   [ -n "$size" ] || return 1
   sed '1,/^payload=/d' "$BATS_TEST_TMPDIR/reply" | head -c "$size"
 }
@@ -130,4 +134,86 @@ make_csr() {
 
 csr_of() {
   mapfile -t csr_lines < <(sed '/^-----/d; s/^/csr=/' "$1")
+}
+
+# wait_for WHAT COMMAND...: until COMMAND succeeds, at most 15 seconds.
+wait_for() {
+  local what=$1 deadline=$((SECONDS + 15))
+  shift
+  until "$@" 2>/dev/null; do
+    if [ "$SECONDS" -ge "$deadline" ]; then
+      echo "waited 15 seconds in vain: $what"
+      return 1
+    fi
+    sleep 0.02
+  done
+}
+
+# end PROCESS: by its number, and see it go.
+end() {
+  kill -9 "$1" 2>/dev/null || :
+  wait "$1" 2>/dev/null || :
+}
+
+# files DIRECTORY: how many there are in this directory of the state.
+files() {
+  local found
+  found=$(ls "$state/$1")
+  if [ -z "$found" ]; then echo 0; else wc -l <<<"$found"; fi
+}
+
+parts=()
+
+# apart N COMMAND...: COMMAND in the background, with replies of its own, in parts/N.
+apart() {
+  local n=$1
+  shift
+  (
+    BATS_TEST_TMPDIR=$BATS_TEST_TMPDIR/parts/$n
+    mkdir -p "$BATS_TEST_TMPDIR"
+    "$@"
+    echo "$status" >"$BATS_TEST_TMPDIR/status"
+  ) 3>&- &
+  parts+=("$!")
+}
+
+# collect: sets statuses, of everything that ran apart, sorted, once all has ended.
+collect() {
+  wait "${parts[@]}"
+  parts=()
+  statuses=$(sort -n "$BATS_TEST_TMPDIR"/parts/*/status | paste -s -d ' ')
+}
+
+# take PART: the reply of something that ran apart becomes the last reply.
+take() {
+  cp "$BATS_TEST_TMPDIR/parts/$1/reply" "$BATS_TEST_TMPDIR/parts/$1/stderr" "$BATS_TEST_TMPDIR/"
+  status=$(<"$BATS_TEST_TMPDIR/parts/$1/status")
+  read_reply
+}
+
+# use_shims: a directory in which every command that the scripts call is the shim.
+use_shims() {
+  shims=$BATS_FILE_TMPDIR/shims
+  [ ! -d "$shims" ] || return 0
+  mkdir -p "$shims"
+  local command
+  for command in cat chmod comm cut date flock grep head ls mv openssl rm sed sort stat sync touch tr; do
+    ln -s "$room/tests/shims/interrupt" "$shims/$command"
+  done
+}
+
+# interrupted MODE N: the request on standard input, interrupted at its N-th command.
+# Fails when the request has fewer. Sets status; there may be no reply.
+interrupted() {
+  local shim=$BATS_TEST_TMPDIR/shim
+  rm -rf "$shim"
+  mkdir "$shim"
+  : >"$shim/calls"
+  status=0
+  {
+    SHIM=$shim SHIM_MODE=$1 SHIM_AT=$2 SHIM_PATH=$PATH PATH=$shims:$PATH \
+      bash -c 'echo $$ >"$SHIM/victim"; exec "$@"' - "$shell" "$libexec/vpn-host" "$state" \
+      >"$BATS_TEST_TMPDIR/reply" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
+  } 2>/dev/null
+  [ -e "$shim/fired" ]
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Action, Hash};
 use crate::{
     clock::Timestamp,
-    domain::{Caller, Client, ClientId, ClientStatus, Job, JobState, Principal, RequestId, ServerId, TokenId},
+    domain::{Caller, Client, ClientId, ClientStatus, Job, JobFailure, JobState, Principal, RequestId, ServerId, TokenId},
 };
 
 /// The version of the canonical form.
@@ -103,6 +103,12 @@ impl Entry {
             fence: job.fence.to_string(),
         });
         self
+    }
+
+    /// Why an attempt of its job failed.
+    #[must_use]
+    pub fn failed(self, failure: &JobFailure) -> Self {
+        self.with("errorCode", failure.code.as_str()).with("errorMessage", failure.message.as_str())
     }
 
     /// One more fact. Never key material, never a profile, never a token.
@@ -247,6 +253,14 @@ impl AuditEntry {
     #[must_use]
     pub fn job(&self) -> Option<JobMark> {
         self.parsed()?.job
+    }
+
+    /// Why an attempt of its job failed, if the entry tells of that.
+    #[must_use]
+    pub fn failure(&self) -> Option<JobFailure> {
+        let detail = self.detail();
+        let text = |key: &str| detail.get(key).and_then(Value::as_str).map(str::to_owned);
+        Some(JobFailure { code: text("errorCode")?, message: text("errorMessage")? })
     }
 
     /// The status of the client after the change, if the entry is about one.

@@ -1,1 +1,66 @@
-fn main(){}
+//! Runs the jobs: configuration, parts, [`worker::run`].
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use vpn_core::{
+    clock::Ambient,
+    config::{Sources, WorkerConfig},
+    host::{Hosts, SshOptions, SshTransport},
+    jobs::{JobPolicy, RetryPolicy},
+    store::Store,
+    telemetry,
+    vault::Vault,
+    worker,
+};
+
+/// Runs the jobs of the VPN management platform.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// The configuration file (TOML); `VPN_CONFIG` names it too. Every key can also be a variable `VPN_…`.
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("vpn-worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
+    let config = WorkerConfig::load(&Sources::system(cli.config))?;
+    telemetry::start(&config.shared.log, config.shared.log_format)?;
+    let mut ssh = SshOptions::new(config.ssh_key);
+    ssh.command_timeout = config.ssh_timeout;
+    let deps = worker::Deps {
+        store: Store::connect_lazy(&config.shared.store_options())?,
+        redis_url: config.shared.redis_url,
+        hosts: Hosts::over(Arc::new(SshTransport::new(ssh)?)),
+        vault: Vault::new(&config.shared.profile_key)?,
+        ambient: Ambient::system(),
+    };
+    let retry = RetryPolicy { base: config.retry_base, cap: config.retry_cap };
+    let options = worker::Options {
+        concurrency: config.concurrency,
+        drain: config.drain,
+        jobs: JobPolicy { retry, ..JobPolicy::default() },
+        ..worker::Options::default()
+    };
+    let stop = CancellationToken::new();
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        stopping.cancel();
+    });
+    Ok(worker::run(deps, options, stop).await?)
+}

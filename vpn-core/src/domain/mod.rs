@@ -17,7 +17,8 @@ pub use id::{ClientId, JobId, RequestId, ServerId, TokenId};
 pub use job::{Job, JobFailure, JobInput, JobKind, JobState, ProvisionInput, RevokeInput, Step};
 pub use name::{CommonName, Reason, ServerName};
 pub use principal::{Caller, Permission, Principal, Role};
-pub use server::{Server, ServerAddress};
+pub(crate) use server::HostKeyLine;
+pub use server::{BadAddress, Server, ServerAddress};
 
 /// A value that breaks a rule of the domain. The message says what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -30,23 +30,39 @@ pub struct ServerAddress {
     user: String,
 }
 
+/// A part of an address that breaks a rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{rule}")]
+pub struct BadAddress {
+    /// Which part: `host`, `port` or `user`.
+    pub field: &'static str,
+    /// The rule.
+    pub rule: Invalid,
+}
+
+impl BadAddress {
+    fn new(field: &'static str, rule: &str) -> Self {
+        Self { field, rule: Invalid::new(rule) }
+    }
+}
+
 impl ServerAddress {
     /// Checks `host` (a DNS name or an IP address), `port` (not 0) and `user` (a Unix login name).
-    pub fn new(host: &str, port: u16, user: &str) -> Result<Self, Invalid> {
+    pub fn new(host: &str, port: u16, user: &str) -> Result<Self, BadAddress> {
         let host_ok = (1..=253).contains(&host.len())
             && !host.starts_with('-')
             && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'));
         if !host_ok {
-            return Err(Invalid::new("a host is a DNS name or an IP address"));
+            return Err(BadAddress::new("host", "a host is a DNS name or an IP address"));
         }
         if port == 0 {
-            return Err(Invalid::new("a port is from 1 to 65535"));
+            return Err(BadAddress::new("port", "a port is from 1 to 65535"));
         }
         let user_ok = (1..=32).contains(&user.len())
             && user.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
             && user.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
         if !user_ok {
-            return Err(Invalid::new("a login name has 1 to 32 lower-case letters, digits, `-` or `_`"));
+            return Err(BadAddress::new("user", "a login name has 1 to 32 lower-case letters, digits, `-` or `_`"));
         }
         Ok(Self { host: host.to_owned(), port, user: user.to_owned() })
     }

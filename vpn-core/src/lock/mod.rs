@@ -41,8 +41,8 @@ pub struct LockPolicy {
 impl Default for LockPolicy {
     fn default() -> Self {
         Self {
-            lease: Duration::from_secs(20),
-            grace: Duration::from_secs(10),
+            lease: Duration::from_secs(12),
+            grace: Duration::from_secs(6),
             max_hold: Duration::from_secs(600),
             command: Duration::from_secs(2),
         }

@@ -6,6 +6,7 @@
 //! about apalis 1.0 were measured.
 
 mod bell;
+#[cfg(feature = "worker")]
 mod poll;
 mod upkeep;
 #[cfg(feature = "worker")]

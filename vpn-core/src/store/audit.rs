@@ -82,17 +82,24 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         Ok(Page::cut(rows.iter().map(entry).collect::<Result<_, _>>()?, page.first))
     }
 
-    /// At most `limit` entries behind the entry `after`, oldest first.
-    pub async fn audit_after(&mut self, after: i64, limit: i64) -> Result<Vec<AuditEntry>, StoreError> {
-        let sql =
-            self.dialect.sql(format!("SELECT {ENTRY} FROM audit_log WHERE seq > $1 ORDER BY seq LIMIT $2"));
-        let rows = sqlx::query(sql).bind(after).bind(limit).fetch_all(self.conn()).await?;
+    /// At most `limit` entries behind the entry `after`, oldest first; of one client, or of all.
+    pub async fn audit_after(
+        &mut self,
+        after: i64,
+        client_id: Option<ClientId>,
+        limit: i64,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let mut conditions = Conditions::default();
+        conditions.add("seq >", Some(after));
+        conditions.add("client_id =", client_id.map(|id| id.to_string()));
+        let sql = self.dialect.sql(conditions.select(ENTRY, "audit_log", "seq"));
+        let rows = conditions.bind(sqlx::query(sql)).bind(limit).fetch_all(self.conn()).await?;
         rows.iter().map(entry).collect()
     }
 
     /// The entry with this number.
     pub async fn audit_entry(&mut self, seq: i64) -> Result<Option<AuditEntry>, StoreError> {
-        Ok(self.audit_after(seq - 1, 1).await?.into_iter().find(|entry| entry.seq == seq))
+        Ok(self.audit_after(seq - 1, None, 1).await?.into_iter().find(|entry| entry.seq == seq))
     }
 }
 

@@ -58,6 +58,13 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         Ok(Page::cut(rows.iter().map(row::client).collect::<Result<_, _>>()?, page.first))
     }
 
+    /// The clients with these ids, in no order; unknown ids are left out.
+    pub async fn clients_by_id(&mut self, ids: &[ClientId]) -> Result<Vec<Client>, StoreError> {
+        let keys = ids.iter().map(ToString::to_string).collect();
+        let rows = self.rows_by_key(row::CLIENT, "clients", "id", "", keys).await?;
+        rows.iter().map(row::client).collect()
+    }
+
     async fn client_where_id(&mut self, id: ClientId, lock: &str) -> Result<Option<Client>, StoreError> {
         let sql = self.dialect.sql(format!("SELECT {} FROM clients WHERE id = $1{lock}", row::CLIENT));
         let found = sqlx::query(sql).bind(id.to_string()).fetch_optional(self.conn()).await?;

@@ -73,13 +73,18 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         Ok(Page::cut(rows.iter().map(row::job).collect::<Result<_, _>>()?, page.first))
     }
 
-    /// The unfinished jobs of a client: at most one of each kind.
-    pub async fn open_jobs(&mut self, client_id: ClientId) -> Result<Vec<Job>, StoreError> {
-        let sql = self.dialect.sql(format!(
-            "SELECT {} FROM jobs WHERE client_id = $1 AND state IN ('queued', 'running') ORDER BY id",
-            row::JOB
-        ));
-        let rows = sqlx::query(sql).bind(client_id.to_string()).fetch_all(self.conn()).await?;
+    /// The jobs with these ids, in no order; unknown ids are left out.
+    pub async fn jobs_by_id(&mut self, ids: &[JobId]) -> Result<Vec<Job>, StoreError> {
+        let keys = ids.iter().map(ToString::to_string).collect();
+        let rows = self.rows_by_key(row::JOB, "jobs", "id", "", keys).await?;
+        rows.iter().map(row::job).collect()
+    }
+
+    /// The unfinished jobs of these clients: at most one of each kind for each of them. Oldest first.
+    pub async fn open_jobs(&mut self, client_ids: &[ClientId]) -> Result<Vec<Job>, StoreError> {
+        let keys = client_ids.iter().map(ToString::to_string).collect();
+        let open = " AND state IN ('queued', 'running') ORDER BY id";
+        let rows = self.rows_by_key(row::JOB, "jobs", "client_id", open, keys).await?;
         rows.iter().map(row::job).collect()
     }
 
@@ -119,6 +124,14 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
             .sql("SELECT id FROM jobs WHERE state = 'running' AND lease_until_at < $1 ORDER BY lease_until_at LIMIT $2");
         let rows = sqlx::query(sql).bind(now.micros()).bind(limit).fetch_all(self.conn()).await?;
         rows.iter().map(|row| Reading::of(row, "jobs").parsed("id")).collect()
+    }
+
+    /// How long the job that is due and has waited longest has waited; zero when none is due.
+    pub async fn oldest_due(&mut self) -> Result<Duration, StoreError> {
+        let now = self.now().await?;
+        let sql = self.dialect.sql("SELECT MIN(run_after_at) AS at FROM jobs WHERE state = 'queued'");
+        let row = sqlx::query(sql).fetch_one(self.conn()).await?;
+        Ok(Reading::of(&row, "jobs").time_opt("at")?.map_or(Duration::ZERO, |due| now.since(due)))
     }
 
     /// How many jobs are queued and running, for health: `(queued, running)`.
@@ -297,6 +310,13 @@ impl Tx {
             self.dialect.sql("UPDATE jobs SET state = 'canceled', finished_at = $1 WHERE id = $2 AND state = 'queued'");
         let at = self.at.micros();
         self.touches_one(sqlx::query(sql).bind(at).bind(id.to_string())).await
+    }
+
+    /// The queue could not be told of a job: the sweeper's next round rings it.
+    pub async fn note_unrung(&mut self, id: JobId) -> Result<(), StoreError> {
+        let sql = self.dialect.sql("UPDATE jobs SET rang_at = 0 WHERE id = $1 AND state = 'queued'");
+        sqlx::query(sql).bind(id.to_string()).execute(self.conn()).await?;
+        Ok(())
     }
 
     /// Whoever moves the generation rings: `false` when somebody else was faster.

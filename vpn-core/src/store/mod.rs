@@ -20,7 +20,7 @@ mod tokens;
 
 use std::ops::{Deref, DerefMut};
 
-use sqlx::{Any, AnyConnection, AnyPool, Transaction, pool::PoolConnection};
+use sqlx::{Any, AnyConnection, AnyPool, Transaction, any::AnyRow, pool::PoolConnection};
 
 use crate::{audit::Entry, clock::Timestamp};
 
@@ -35,6 +35,9 @@ pub use page::{Page, PageRequest};
 pub use profiles::{NewProfile, StoredProfile};
 pub use servers::NewServer;
 pub use tokens::{NewToken, StoredToken};
+
+/// How many keys one statement names; more than a page of any list.
+const KEYS_AT_ONCE: usize = 200;
 
 /// A pool of connections to the platform's database.
 #[derive(Clone, Debug)]
@@ -63,6 +66,29 @@ pub struct Tx {
 impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
     fn conn(&mut self) -> &mut AnyConnection {
         &mut self.conn
+    }
+
+    /// The rows of `table` whose `key` is one of `keys`.
+    async fn rows_by_key(
+        &mut self,
+        columns: &str,
+        table: &str,
+        key: &str,
+        rest: &str,
+        keys: Vec<String>,
+    ) -> Result<Vec<AnyRow>, StoreError> {
+        let mut rows = Vec::with_capacity(keys.len());
+        for some in keys.chunks(KEYS_AT_ONCE) {
+            let places: Vec<String> = (1..=some.len()).map(|at| format!("${at}")).collect();
+            let places = places.join(", ");
+            let sql = self.dialect.sql(format!("SELECT {columns} FROM {table} WHERE {key} IN ({places}){rest}"));
+            let mut query = sqlx::query(sql);
+            for one in some {
+                query = query.bind(one.clone());
+            }
+            rows.extend(query.fetch_all(self.conn()).await?);
+        }
+        Ok(rows)
     }
 
     async fn now(&mut self) -> Result<Timestamp, StoreError> {

@@ -30,6 +30,13 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         found.as_ref().map(row::server).transpose()
     }
 
+    /// The servers with these ids, in no order; unknown ids are left out.
+    pub async fn servers_by_id(&mut self, ids: &[ServerId]) -> Result<Vec<Server>, StoreError> {
+        let keys = ids.iter().map(ToString::to_string).collect();
+        let rows = self.rows_by_key(row::SERVER, "servers", "id", "", keys).await?;
+        rows.iter().map(row::server).collect()
+    }
+
     /// All servers, by name.
     pub async fn servers(&mut self) -> Result<Vec<Server>, StoreError> {
         let sql = self.dialect.sql(format!("SELECT {} FROM servers ORDER BY name", row::SERVER));

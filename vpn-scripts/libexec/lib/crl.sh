@@ -30,7 +30,7 @@ crl_publish() {
   [ "$crl_now" -lt "$crl_number" ] || crl_number=$crl_now
   crl_hex=$(printf '%016X' "$crl_number")
   write tmp/crlnumber "$crl_hex"
-  openssl ca -config etc/openssl.cnf -gencrl -crldays "$conf_crl_days" -out tmp/crl.pem >/dev/null 2>openssl.err ||
+  openssl ca -config etc/openssl.cnf -gencrl -crldays "$conf_crl_days" -out tmp/crl.pem >/dev/null 2>tmp/openssl.err ||
     openssl_failed 'make the CRL'
   crl_verify tmp/crl.pem "$1"
   if ! chmod 644 tmp/crl.pem || ! touch -d "@$crl_number" tmp/crl.pem; then write_failed; fi
@@ -89,9 +89,9 @@ crl_verify() {
 # crl_holds FILE SERIAL. "openssl crl" ends with 0 when the signature is wrong:
 # its message tells. Leaves the text in tmp/crl.text.
 crl_holds() {
-  openssl crl -in "$1" -CAfile ca/ca.crt -noout -text -out tmp/crl.text 2>openssl.err || return 1
+  openssl crl -in "$1" -CAfile ca/ca.crt -noout -text -out tmp/crl.text 2>tmp/openssl.err || return 1
   crl_verdict=
-  IFS= read -r crl_verdict <openssl.err || :
+  IFS= read -r crl_verdict <tmp/openssl.err || :
   [ "$crl_verdict" = 'verify OK' ] || return 1
   [ -z "$2" ] || grep -q "Serial Number: $2\$" tmp/crl.text
 }

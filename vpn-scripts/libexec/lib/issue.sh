@@ -84,7 +84,7 @@ issue_reply() { # REPLAYED
 certificate_issue() {
   certificate=$(openssl req -config etc/openssl.cnf -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc \
     -keyout - -subj "/CN=$name" -set_serial "0x$serial" -CA ca/ca.crt -CAkey ca/ca.key \
-    -days "$days" -extensions client -out - 2>openssl.err) || openssl_failed 'issue the certificate'
+    -days "$days" -extensions client -out - 2>tmp/openssl.err) || openssl_failed 'issue the certificate'
   key=${certificate%%-----BEGIN CERTIFICATE*}
   certificate=${certificate#"$key"}
   case $key in
@@ -100,7 +100,7 @@ certificate_sign() {
   write tmp/csr "$csr_pem"
   certificate=$(openssl x509 -req -in tmp/csr -subj "/CN=$name" -set_serial "0x$serial" \
     -CA ca/ca.crt -CAkey ca/ca.key -sha256 -days "$days" -extfile etc/openssl.cnf -extensions client \
-    -out - 2>openssl.err) || sign_failed
+    -out - 2>tmp/openssl.err) || sign_failed
 }
 
 # Is it the request or the host? Only the second is worth a retry.

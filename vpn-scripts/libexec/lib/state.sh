@@ -102,6 +102,6 @@ name_live() {
 }
 
 openssl_failed() { # WHAT
-  cat openssl.err >&2 || :
+  cat tmp/openssl.err >&2 || :
   die 69 "openssl failed to $1; its message is on standard error; run check, then repeat the request"
 }

@@ -1,0 +1,46 @@
+//! The keys there are. Documentation and checks go by this table.
+
+/// One key of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// In the file; in the environment it is `VPN_` and this in capitals.
+    pub name: &'static str,
+    /// Whether it is a secret, and may come as a file.
+    pub secret: bool,
+    /// Who reads it.
+    pub reader: &'static str,
+    /// What it is, with its unit and default.
+    pub what: &'static str,
+}
+
+const fn key(name: &'static str, reader: &'static str, what: &'static str) -> Key {
+    Key { name, secret: false, reader, what }
+}
+
+const fn secret(name: &'static str, reader: &'static str, what: &'static str) -> Key {
+    Key { name, secret: true, reader, what }
+}
+
+/// All of them.
+pub const KEYS: &[Key] = &[
+    secret("database_url", "both", "`postgres://…`, `mysql://…` or `sqlite://…`; required"),
+    secret("redis_url", "both", "`redis://…`; required. That Redis must have `maxmemory-policy noeviction`"),
+    secret("profile_key", "both", "seals profiles: 64 hexadecimal digits (`openssl rand -hex 32`); required"),
+    secret("ssh_key", "worker", "private key for the VPN hosts, Ed25519 or ECDSA in OpenSSH's format; required"),
+    key("listen", "server", "address and port; `127.0.0.1:8080`"),
+    key(
+        "allowed_origins",
+        "server",
+        "origins whose pages may open WebSockets, separated by commas; only the server's own",
+    ),
+    key("graphiql", "server", "whether GraphiQL is served; `true`"),
+    key("drain_seconds", "both", "how long a stopping process waits for what it has begun; `30`"),
+    key("concurrency", "worker", "jobs at once, 1 to 64; `8`"),
+    key("ssh_timeout_seconds", "worker", "for one request to a VPN host; `45`"),
+    key("max_attempts", "server", "tries before a job is given up, 1 to 100; `8`"),
+    key("retry_base_seconds", "worker", "wait before the second try, doubled for each further one; `2`"),
+    key("retry_cap_seconds", "worker", "the longest wait before a try; `300`"),
+    key("database_connections", "both", "connections at most, 2 to 1000; `16`"),
+    key("log", "both", "which messages: `info`, `vpn_core=debug,info`; `info`"),
+    key("log_format", "both", "`text` or `json`; `text`"),
+];

@@ -1,0 +1,305 @@
+//! Live status. The audit log is the record of every change, numbered without gaps in the order of
+//! commits; a live event is an entry of it, and its cursor the entry's number. So nothing can be
+//! missed, and a subscriber that comes back with its last cursor goes on where it was, on any server.
+//!
+//! One pump per process reads the log in order and hands the entries out. It is woken by this
+//! process's own changes, and by other processes' through Redis; when Redis is away it still looks
+//! every second.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{Stream, StreamExt as _};
+use redis::{AsyncCommands as _, aio::ConnectionManager};
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{
+    audit::AuditEntry,
+    clock::Timestamp,
+    domain::{Client, ClientId, ClientStatus, Job, JobFailure, JobId, JobKind, JobState, Step},
+    error::Error,
+    store::{Store, StoreError},
+};
+
+/// The channel on which processes tell each other that the log has grown.
+const CHANNEL: &str = "vpn:events";
+/// The longest that an event waits when its announcement was lost.
+const EVERY: Duration = Duration::from_secs(1);
+/// Entries that a subscriber may be behind before it has to read them from the log again.
+const BEHIND: usize = 1024;
+/// Entries read from the log at once.
+const SLICE: i64 = 500;
+
+/// A job as it was at an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobProgress {
+    /// Its id.
+    pub id: JobId,
+    /// What it does.
+    pub kind: JobKind,
+    /// Where it was.
+    pub state: JobState,
+    /// How far it had come.
+    pub step: Option<Step>,
+    /// How often it had been claimed.
+    pub attempts: i32,
+    /// Why its last attempt failed.
+    pub last_error: Option<JobFailure>,
+}
+
+/// The status of a client, or of the job at work on it, as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientEvent {
+    /// Hand it back to go on behind this event.
+    pub cursor: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Which client.
+    pub client_id: ClientId,
+    /// Its status.
+    pub status: ClientStatus,
+    /// The job, if the event is about one.
+    pub job: Option<JobProgress>,
+}
+
+/// A job that was queued or changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobEvent {
+    /// Hand it back to go on behind this event.
+    pub cursor: i64,
+    /// When.
+    pub at: Timestamp,
+    /// For which client.
+    pub client_id: ClientId,
+    /// The job.
+    pub job: JobProgress,
+}
+
+impl From<&Job> for JobProgress {
+    fn from(job: &Job) -> Self {
+        Self {
+            id: job.id,
+            kind: job.kind(),
+            state: job.state,
+            step: job.step,
+            attempts: job.attempts,
+            last_error: job.failure.clone(),
+        }
+    }
+}
+
+impl JobProgress {
+    fn of_entry(entry: &AuditEntry) -> Option<Self> {
+        let mark = entry.job()?;
+        Some(Self {
+            id: mark.id.parse().ok()?,
+            kind: mark.kind.parse().ok()?,
+            state: mark.state.parse().ok()?,
+            step: mark.step.and_then(|step| step.parse().ok()),
+            attempts: mark.attempt,
+            last_error: entry.failure(),
+        })
+    }
+}
+
+impl ClientEvent {
+    /// The present state, at the cursor that was read before it.
+    #[must_use]
+    pub fn present(cursor: i64, at: Timestamp, client: &Client, job: Option<&Job>) -> Self {
+        Self { cursor, at, client_id: client.id, status: client.status(), job: job.map(JobProgress::from) }
+    }
+
+    /// The event that an entry is; `None` when it is not about a client's status.
+    #[must_use]
+    pub fn of_entry(entry: &AuditEntry) -> Option<Self> {
+        Some(Self {
+            cursor: entry.seq,
+            at: entry.columns.at,
+            client_id: entry.columns.client_id.as_deref()?.parse().ok()?,
+            status: entry.client_status()?,
+            job: JobProgress::of_entry(entry),
+        })
+    }
+}
+
+impl JobEvent {
+    /// The event that an entry is; `None` when it is not about a job.
+    #[must_use]
+    pub fn of_entry(entry: &AuditEntry) -> Option<Self> {
+        Some(Self {
+            cursor: entry.seq,
+            at: entry.columns.at,
+            client_id: entry.columns.client_id.as_deref()?.parse().ok()?,
+            job: JobProgress::of_entry(entry)?,
+        })
+    }
+}
+
+/// What the pump hands out: an entry, or, `None`, that the log has to be read again because entries
+/// came before the pump knew where to begin.
+type Told = Option<Arc<AuditEntry>>;
+
+/// Where changes are announced and followed. Clones share one pump, which ends with the last of them.
+#[derive(Clone)]
+pub struct Events {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Store,
+    /// Wakes the pump.
+    grown: Arc<Notify>,
+    /// Wakes the task that tells other processes.
+    tell: Arc<Notify>,
+    feed: broadcast::Sender<Told>,
+    _pump: DropGuard,
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Events")
+    }
+}
+
+impl Events {
+    /// Follows this database's log. With the URL of a Redis, other processes' changes are heard of at
+    /// once; without, after a second at most.
+    #[must_use]
+    pub fn follow(store: Store, redis: Option<(ConnectionManager, String)>) -> Self {
+        let (feed, _) = broadcast::channel(BEHIND);
+        let (grown, tell, stop) = (Arc::new(Notify::new()), Arc::new(Notify::new()), CancellationToken::new());
+        let pump = Pump { store: store.clone(), feed: feed.clone(), grown: Arc::clone(&grown) };
+        tokio::spawn(stop.clone().run_until_cancelled_owned(pump.run()));
+        if let Some((connection, url)) = redis {
+            tokio::spawn(stop.clone().run_until_cancelled_owned(listen(url, Arc::clone(&grown))));
+            tokio::spawn(stop.clone().run_until_cancelled_owned(announce(connection, Arc::clone(&tell))));
+        }
+        Self { shared: Arc::new(Shared { store, grown, tell, feed, _pump: stop.drop_guard() }) }
+    }
+
+    /// The log has grown: to be called after a commit. Waits for nothing; an announcement that is lost
+    /// costs other processes' subscribers a second.
+    pub fn announce(&self) {
+        self.shared.grown.notify_one();
+        self.shared.tell.notify_one();
+    }
+
+    /// The entries behind `after`, of one client or of all, and then every new one; each once, in
+    /// order. Ends with an error when the log cannot be read.
+    pub fn entries(
+        &self,
+        client_id: Option<ClientId>,
+        after: i64,
+    ) -> impl Stream<Item = Result<Arc<AuditEntry>, Error>> + Send + use<> {
+        // Subscribed before the log is read, so that nothing falls in between.
+        let mut live = self.shared.feed.subscribe();
+        let store = self.shared.store.clone();
+        let alive = Arc::clone(&self.shared);
+        let wanted = client_id.map(|id| id.to_string());
+        async_stream::try_stream! {
+            let _alive = alive;
+            let mut last = after;
+            let mut behind = true;
+            loop {
+                while behind {
+                    let missed = slice(&store, last, client_id).await?;
+                    behind = !missed.is_empty();
+                    for entry in missed {
+                        last = entry.seq;
+                        yield Arc::new(entry);
+                    }
+                }
+                match live.recv().await {
+                    // Too slow for the feed, or the pump has just begun: the log has it all.
+                    Ok(None) | Err(broadcast::error::RecvError::Lagged(_)) => behind = true,
+                    Ok(Some(entry)) => {
+                        let ours = wanted.is_none() || entry.columns.client_id == wanted;
+                        if ours && entry.seq > last {
+                            last = entry.seq;
+                            yield entry;
+                        }
+                    }
+                    Err(broadcast::error::RecvError::Closed) => break,
+                }
+            }
+        }
+    }
+}
+
+async fn slice(store: &Store, after: i64, client_id: Option<ClientId>) -> Result<Vec<AuditEntry>, StoreError> {
+    store.read().await?.audit_after(after, client_id, SLICE).await
+}
+
+/// Reads the log in order and hands it out.
+struct Pump {
+    store: Store,
+    feed: broadcast::Sender<Told>,
+    grown: Arc<Notify>,
+}
+
+impl Pump {
+    async fn run(self) {
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut last = None;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.grown.notified() => {}
+            }
+            if let Err(error) = self.catch_up(&mut last).await {
+                tracing::debug!(error.code = error.code(), "the log could not be read for live events");
+            }
+        }
+    }
+
+    async fn catch_up(&self, last: &mut Option<i64>) -> Result<(), StoreError> {
+        let Some(mut from) = *last else {
+            *last = Some(self.store.read().await?.audit_head().await?.seq);
+            let _nobody = self.feed.send(None);
+            return Ok(());
+        };
+        loop {
+            let entries = slice(&self.store, from, None).await?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            for entry in entries {
+                from = entry.seq;
+                *last = Some(from);
+                // An error means that nobody listens.
+                let _nobody = self.feed.send(Some(Arc::new(entry)));
+            }
+        }
+    }
+}
+
+/// Tells other processes that the log has grown; changes that come while one is told of are told of
+/// together.
+async fn announce(mut redis: ConnectionManager, tell: Arc<Notify>) {
+    loop {
+        tell.notified().await;
+        let told: Result<i64, _> = redis.publish(CHANNEL, "").await;
+        if let Err(error) = told {
+            tracing::debug!(%error, "other processes hear of a change only when they look");
+        }
+    }
+}
+
+/// Hears of other processes' changes, as long as Redis is there.
+async fn listen(url: String, grown: Arc<Notify>) {
+    loop {
+        let subscribed = async {
+            let mut pubsub = redis::Client::open(url.as_str())?.get_async_pubsub().await?;
+            pubsub.subscribe(CHANNEL).await?;
+            Ok::<_, redis::RedisError>(pubsub)
+        };
+        if let Ok(pubsub) = subscribed.await {
+            let mut messages = pubsub.into_on_message();
+            while messages.next().await.is_some() {
+                grown.notify_one();
+            }
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}

@@ -1,0 +1,171 @@
+//! One attempt at a job, under one lease.
+
+use std::time::Duration;
+
+use super::{Runner, entry, failure::StepError, provision, revoke};
+use crate::{
+    audit::JobAct,
+    domain::{Client, Fence, Job, JobFailure, JobInput, JobKind, JobState, Server, Step},
+    host::{Evidence, Order},
+    lock::{Lease, LeaseLost},
+    store::{StoreError, Tx},
+};
+
+/// What a step on the host needs of the lease to be begun at all. It may take longer: the lease is
+/// renewed meanwhile, and the host checks the fence itself.
+const NEEDED: Duration = Duration::from_secs(3);
+
+pub(super) struct Attempt<'a> {
+    pub(super) runner: &'a Runner,
+    /// As claimed.
+    pub(super) job: Job,
+    pub(super) client: Client,
+    pub(super) server: Server,
+    pub(super) lease: Lease,
+}
+
+impl Attempt<'_> {
+    /// Runs the steps, with a sign of life to SQL all the while, and records the outcome.
+    pub(super) async fn run(mut self) -> Result<(), StoreError> {
+        let (store, lease, period) = (self.runner.store.clone(), self.lease.clone(), self.runner.policy.lease);
+        let job = self.job.id;
+        let signs_of_life = async {
+            let mut ticks = tokio::time::interval(period / 4);
+            ticks.tick().await;
+            loop {
+                ticks.tick().await;
+                let renewed = async {
+                    let mut tx = store.begin().await?;
+                    tx.renew_job(job, lease.fence(), period).await?;
+                    tx.commit_bookkeeping().await
+                };
+                match renewed.await {
+                    Err(StoreError::Fenced) => return StepError::from(StoreError::Fenced),
+                    Err(error) => tracing::debug!(job.id = %job, error.code = error.code(), "a claim was not renewed"),
+                    Ok(()) => {}
+                }
+            }
+        };
+        let outcome = tokio::select! {
+            outcome = self.steps() => outcome,
+            lost = signs_of_life => Err(lost),
+        };
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(error) => self.failed(error).await,
+        }
+    }
+
+    async fn steps(&mut self) -> Result<(), StepError> {
+        match self.job.input.clone() {
+            JobInput::Provision(input) => provision::run(self, &input).await,
+            JobInput::Revoke(_) => revoke::run(self).await,
+        }
+    }
+
+    /// For a step on the host: only while the lease has time left for it.
+    pub(super) fn order(&self) -> Result<Order<'_>, LeaseLost> {
+        let fence = self.lease.ensure(NEEDED)?;
+        Ok(Order { server: &self.server, client: &self.client, job: self.job.id, fence })
+    }
+
+    pub(super) fn fence(&self) -> &Fence {
+        self.lease.fence()
+    }
+
+    /// A transaction in which the client is locked, and is as it is now.
+    pub(super) async fn begin(&mut self) -> Result<Tx, StoreError> {
+        let mut tx = self.runner.store.begin().await?;
+        if let Some(client) = tx.lock_client(self.client.id).await? {
+            self.client = client;
+        }
+        Ok(tx)
+    }
+
+    /// The job has come to its next step; `tx` may hold what was won by the last one.
+    pub(super) async fn advance(
+        &mut self,
+        mut tx: Tx,
+        next: Step,
+        act: JobAct,
+        evidence: &Evidence,
+    ) -> Result<(), StoreError> {
+        self.job = tx.advance_job(&self.job, next, self.lease.fence()).await?;
+        let entry = entry(act, &self.client, &self.job, JobState::Running).with("run", evidence.to_json());
+        tx.commit(entry, []).await?;
+        self.runner.events.announce();
+        Ok(())
+    }
+
+    /// The job is done, and `tx` holds what it changed of the client.
+    pub(super) async fn succeed(&mut self, mut tx: Tx, evidence: &Evidence) -> Result<(), StoreError> {
+        tx.succeed_job(&self.job, self.lease.fence()).await?;
+        if let Some(client) = tx.client(self.client.id).await? {
+            self.client = client;
+        }
+        let entry = entry(JobAct::Succeeded, &self.client, &self.job, JobState::Succeeded);
+        tx.commit(entry.with("run", evidence.to_json()), []).await?;
+        self.runner.events.announce();
+        tracing::info!(
+            job.id = %self.job.id, job.kind = self.job.kind().as_str(), client.id = %self.client.id,
+            job.attempts = self.job.attempts, "the job succeeded"
+        );
+        Ok(())
+    }
+
+    /// Records that the attempt failed: for good, or until the next one.
+    async fn failed(&mut self, error: StepError) -> Result<(), StoreError> {
+        let recorded = self.try_failed(error).await;
+        match recorded {
+            // Somebody else has the job by now; what we have to say about it is no more than that.
+            Err(StoreError::Fenced) => self.fenced().await,
+            other => other,
+        }
+    }
+
+    async fn try_failed(&mut self, error: StepError) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let overtaken = self.job.kind() == JobKind::Provision && self.client.revocation.is_some();
+        let error = if overtaken { StepError::Overtaken } else { error };
+        if matches!(error, StepError::Store(StoreError::Fenced)) {
+            return Err(StoreError::Fenced);
+        }
+        let failure = error.failure();
+        let again = error.is_retryable() && self.job.attempts < self.job.max_attempts;
+        let (act, state) = if again {
+            let delay = self.runner.policy.retry.delay_after(self.job.attempts, &self.runner.ambient);
+            let run_after = tx.at().plus(delay);
+            tx.delay_job(&self.job, &failure, run_after, self.lease.fence()).await?;
+            (JobAct::Delayed, JobState::Queued)
+        } else {
+            tx.fail_job(&self.job, &failure, self.lease.fence()).await?;
+            (JobAct::Failed, JobState::Failed)
+        };
+        let entry = entry(act, &self.client, &self.job, state).failed(&failure);
+        let entry = match error.evidence() {
+            Some(evidence) => entry.with("run", evidence.to_json()),
+            None => entry,
+        };
+        tx.commit(entry, []).await?;
+        self.runner.events.announce();
+        self.log(&failure, again);
+        Ok(())
+    }
+
+    async fn fenced(&self) -> Result<(), StoreError> {
+        let tx = self.runner.store.begin().await?;
+        let entry = entry(JobAct::Fenced, &self.client, &self.job, JobState::Running);
+        tx.commit(entry, []).await?;
+        self.runner.events.announce();
+        tracing::warn!(job.id = %self.job.id, fence = %self.fence().token(), "another worker took over; nothing was changed here");
+        Ok(())
+    }
+
+    fn log(&self, failure: &JobFailure, again: bool) {
+        tracing::warn!(
+            job.id = %self.job.id, job.kind = self.job.kind().as_str(), client.id = %self.client.id,
+            job.attempts = self.job.attempts, error.code = failure.code, error.message = failure.message,
+            "{}", if again { "an attempt failed; there will be another" } else { "the job failed" }
+        );
+    }
+}

@@ -1,0 +1,179 @@
+//! Jobs: what a worker does when it is rung for one. One file per kind.
+//!
+//! A ring is answered by looking at the row, taking the client's lock, *adopting* client and job under
+//! a fencing token that is newer than every one before, and then acting in steps. Each step's outcome
+//! is committed under that token together with its audit entry; where no row matches, somebody else
+//! took over, and nothing is changed.
+
+mod attempt;
+mod failure;
+mod provision;
+mod retry;
+mod revoke;
+mod sweeper;
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    audit::{Action, Entry, JobAct},
+    clock::Ambient,
+    domain::{Client, Job, JobId, JobKind, JobState, Server},
+    events::Events,
+    host::{Boxed, Hosts},
+    lock::{Lease, LockError, Locks},
+    queue::{Answer, Doorbell, Handler},
+    store::{Store, StoreError},
+    vault::Vault,
+};
+
+use attempt::Attempt;
+pub use retry::RetryPolicy;
+pub use sweeper::{SweepPolicy, Sweeper};
+
+/// How attempts are run.
+#[derive(Clone, Copy, Debug)]
+pub struct JobPolicy {
+    /// How long a claim in SQL lasts without a sign of life from its worker.
+    pub lease: Duration,
+    /// When failed attempts are repeated.
+    pub retry: RetryPolicy,
+    /// How long after its sessions were ended a revoked client's sessions are ended once more, for a
+    /// handshake that was under way.
+    pub settle: Duration,
+}
+
+impl Default for JobPolicy {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(20), retry: RetryPolicy::default(), settle: Duration::from_secs(2) }
+    }
+}
+
+/// What jobs are run with.
+#[derive(Clone)]
+pub struct Runner {
+    /// The truth.
+    pub store: Store,
+    /// Who goes first.
+    pub locks: Locks,
+    /// The VPN hosts.
+    pub hosts: Hosts,
+    /// Seals profiles.
+    pub vault: Vault,
+    /// Live status.
+    pub events: Events,
+    /// Rings for the job that waited behind this one.
+    pub bell: Arc<dyn Doorbell>,
+    /// Randomness.
+    pub ambient: Ambient,
+    /// How.
+    pub policy: JobPolicy,
+}
+
+impl Handler for Runner {
+    fn look_at(&self, job: JobId) -> Boxed<'_, Answer> {
+        Box::pin(async move {
+            match self.consider(job).await {
+                Ok(()) => Answer::Done,
+                Err(error) if error.is_retryable() => Answer::Again,
+                Err(error) => {
+                    tracing::error!(job.id = %job, error.code = error.code(), %error, "a job could not be looked at");
+                    Answer::Done
+                }
+            }
+        })
+    }
+}
+
+impl Runner {
+    async fn consider(&self, id: JobId) -> Result<(), StoreError> {
+        let Some((job, client, server)) = self.load(id).await? else { return Ok(()) };
+        let resource = Client::resource(client.id);
+        let floor = client.fence.max(job.fence);
+        let held = self.locks.with(&resource, floor, |lease| self.attempt(job, client.clone(), server, lease)).await;
+        match held {
+            Ok(result) => result?,
+            Err(LockError::Held(left)) => {
+                tracing::debug!(job.id = %id, held_ms = left.as_millis(), "another job is at work on this client; its worker rings again");
+                return Ok(());
+            }
+            // The claim lapses, and the sweeper gives the job to somebody else.
+            Err(LockError::Lost) => {
+                tracing::warn!(job.id = %id, "the lock was lost under the job; another attempt follows");
+            }
+            Err(error) => {
+                tracing::warn!(job.id = %id, %error, "no lock could be taken; the job waits");
+                return Ok(());
+            }
+        }
+        self.ring_next(&client, id).await
+    }
+
+    /// What there is to do; `None` when there is nothing (any more).
+    async fn load(&self, id: JobId) -> Result<Option<(Job, Client, Server)>, StoreError> {
+        let mut reader = self.store.read().await?;
+        let Some(job) = reader.job(id).await?.filter(|job| job.state == JobState::Queued) else { return Ok(None) };
+        let Some(client) = reader.client(job.client_id).await? else { return Ok(None) };
+        let Some(server) = reader.server(client.server_id).await? else { return Ok(None) };
+        Ok(Some((job, client, server)))
+    }
+
+    async fn attempt(&self, job: Job, client: Client, server: Server, lease: Lease) -> Result<(), StoreError> {
+        match self.claim(&job, &client, &lease).await {
+            Ok(job) => Attempt { runner: self, job, client, server, lease }.run().await,
+            // Not due, not queued any more, or overtaken.
+            Err(StoreError::Fenced) => self.cancel_if_overtaken(&job).await,
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn claim(&self, job: &Job, client: &Client, lease: &Lease) -> Result<Job, StoreError> {
+        let first = match job.kind() {
+            JobKind::Provision => provision::FIRST_STEP,
+            JobKind::Revoke => revoke::FIRST_STEP,
+        };
+        let mut tx = self.store.begin().await?;
+        let claimed = tx.claim_job(job, first, lease.fence(), self.policy.lease).await?;
+        let entry = entry(JobAct::Started, client, &claimed, JobState::Running);
+        tx.commit(entry, []).await?;
+        self.events.announce();
+        Ok(claimed)
+    }
+
+    async fn cancel_if_overtaken(&self, job: &Job) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        let Some(client) = tx.lock_client(job.client_id).await? else { return Ok(()) };
+        let overtaken = job.kind() == JobKind::Provision && client.revocation.is_some();
+        let waiting = tx.lock_job(job.id).await?.filter(|job| overtaken && job.state == JobState::Queued);
+        let Some(job) = waiting else { return Ok(()) };
+        tx.cancel_job(job.id).await?;
+        tx.commit(entry(JobAct::Canceled, &client, &job, JobState::Canceled), []).await?;
+        self.events.announce();
+        Ok(())
+    }
+
+    /// A revocation that came while the client was being provisioned waits for its lock: now it is
+    /// free.
+    async fn ring_next(&self, client: &Client, done: JobId) -> Result<(), StoreError> {
+        let open = self.store.read().await?.open_jobs(&[client.id]).await?;
+        for job in open.into_iter().filter(|job| job.state == JobState::Queued && job.id != done) {
+            let mut tx = self.store.begin().await?;
+            let due = job.run_after_at <= tx.at();
+            if due && tx.take_ring(crate::store::Due { id: job.id, generation: job.generation }).await? {
+                tx.commit_bookkeeping().await?;
+                if let Err(error) = self.bell.ring(job.id, job.generation + 1).await {
+                    tracing::debug!(job.id = %job.id, %error, "the next job could not be rung; the sweeper will");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An entry of the worker about a job, in the state that the change leaves it in.
+fn entry(act: JobAct, client: &Client, job: &Job, state: JobState) -> Entry {
+    Entry::by_system("worker", Action::Job(job.kind(), act))
+        .server(client.server_id)
+        .client_as_is(client)
+        .job(job, state)
+        .with("requestedBy", job.requested_by.as_str())
+}

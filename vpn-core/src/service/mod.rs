@@ -1,0 +1,168 @@
+//! The use cases: authorise, validate, persist together with the audit entry, ring, announce.
+//!
+//! Every method takes the [`Caller`] and asks the table in [`Role::may`](crate::domain::Role::may)
+//! first; a refusal is audited. What a caller can put right comes back as [`Error::Rejected`], and
+//! then nothing was changed.
+
+mod audit;
+mod clients;
+mod health;
+mod live;
+mod once;
+mod profiles;
+mod reads;
+mod servers;
+mod tokens;
+mod work;
+
+use std::{sync::Arc, time::Duration};
+
+use redis::aio::ConnectionManager;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::{
+    audit::{Action, Entry},
+    clock::Ambient,
+    domain::{Caller, Client, Job, Permission},
+    error::Error,
+    events::Events,
+    lock::connect_lazy,
+    queue::{Bell, Doorbell},
+    store::{Store, StoreError, Tx},
+    vault::Vault,
+};
+
+pub use audit::{VerifyError, verify_audit_log};
+pub use clients::CreateClient;
+pub use health::{Health, HealthCheck, HealthStatus};
+pub use profiles::Delivered;
+pub use servers::RegisterServer;
+pub use tokens::{CreateToken, NewlyMade};
+pub use work::{ProvisionClient, RetryJob, RevokeClient};
+
+/// Redis answers within this time, or the request goes on without it.
+const REDIS_RESPONSE: Duration = Duration::from_secs(2);
+
+/// How long an accepted request waits for the queue to hear of it.
+const RING_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What the use cases need.
+#[derive(Clone)]
+pub struct Deps {
+    /// The truth.
+    pub store: Store,
+    /// Tells workers to look at a job.
+    pub bell: Arc<dyn Doorbell>,
+    /// Live status.
+    pub events: Events,
+    /// Opens profiles.
+    pub vault: Vault,
+    /// Time and randomness.
+    pub ambient: Ambient,
+    /// For health: whether it answers, and never evicts.
+    pub redis: ConnectionManager,
+    /// How often a job is tried before it is given up.
+    pub max_attempts: i32,
+}
+
+/// The platform's use cases. Clones are cheap and share everything.
+#[derive(Clone)]
+pub struct Platform {
+    deps: Arc<Deps>,
+}
+
+impl std::fmt::Debug for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Platform")
+    }
+}
+
+/// A job that was queued, for a client as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The client.
+    pub client: Client,
+    /// The job.
+    pub job: Job,
+}
+
+impl Platform {
+    /// Over these parts.
+    #[must_use]
+    pub fn new(deps: Deps) -> Self {
+        Self { deps: Arc::new(deps) }
+    }
+
+    /// The usual composition: this database and this Redis, and whatever time and randomness there is.
+    /// Nothing is connected yet, so neither of the two keeps a server from starting.
+    pub fn connect(
+        store: Store,
+        redis_url: &SecretString,
+        vault: Vault,
+        ambient: Ambient,
+        max_attempts: i32,
+    ) -> Result<Self, redis::RedisError> {
+        let url = redis_url.expose_secret();
+        let redis = connect_lazy(url, REDIS_RESPONSE)?;
+        let events = Events::follow(store.clone(), Some((redis.clone(), url.to_owned())));
+        let bell = Arc::new(Bell::new(redis.clone()));
+        Ok(Self::new(Deps { store, bell, events, vault, ambient, redis, max_attempts }))
+    }
+
+    fn store(&self) -> &Store {
+        &self.deps.store
+    }
+
+    /// Ids and randomness from the passed-in sources.
+    #[must_use]
+    pub fn ambient(&self) -> &Ambient {
+        &self.deps.ambient
+    }
+
+    /// Deny by default; a refusal is audited before it is answered.
+    async fn authorise(&self, caller: &Caller, permission: Permission) -> Result<(), Error> {
+        if caller.role.may(permission) {
+            return Ok(());
+        }
+        let entry = Entry::by(caller, Action::PermissionRefused)
+            .with("permission", permission.as_str())
+            .with("role", caller.role.as_str());
+        self.record(entry).await?;
+        Err(Error::Forbidden(permission))
+    }
+
+    /// Writes an entry that tells of no change.
+    async fn record(&self, entry: Entry) -> Result<(), StoreError> {
+        let tx = self.store().begin().await?;
+        tx.commit(entry, []).await?;
+        self.deps.events.announce();
+        Ok(())
+    }
+
+    /// Commits, and lets everybody know.
+    async fn commit(&self, tx: Tx, first: Entry, more: Vec<Entry>) -> Result<(), StoreError> {
+        tx.commit(first, more).await?;
+        self.deps.events.announce();
+        Ok(())
+    }
+
+    /// Rings for a job that was just queued. It is accepted whether or not the queue hears of it: what
+    /// could not be rung is noted, and the sweeper rings.
+    async fn ring(&self, job: &Job) {
+        let rung = tokio::time::timeout(RING_PATIENCE, self.deps.bell.ring(job.id, job.generation)).await;
+        let error = match rung {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        tracing::warn!(job.id = %job.id, error, "the job is accepted, but the queue could not be told; the sweeper will");
+        let noted = async {
+            let mut tx = self.store().begin().await?;
+            tx.note_unrung(job.id).await?;
+            tx.commit_bookkeeping().await
+        };
+        if let Err(error) = noted.await {
+            tracing::debug!(job.id = %job.id, error.code = error.code(), "the sweeper will ring later than it could");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Looking things up.
+
+use std::collections::HashMap;
+
+use super::Platform;
+use crate::{
+    domain::{Caller, Client, ClientId, Job, JobId, Permission, Server, ServerId},
+    error::Error,
+    store::{ClientFilter, JobFilter, Page, PageRequest},
+};
+
+impl Platform {
+    /// The client with this id.
+    pub async fn client(&self, caller: &Caller, id: ClientId) -> Result<Option<Client>, Error> {
+        self.authorise(caller, Permission::ReadClients).await?;
+        Ok(self.store().read().await?.client(id).await?)
+    }
+
+    /// A page of clients, newest first.
+    pub async fn clients(
+        &self,
+        caller: &Caller,
+        filter: &ClientFilter,
+        page: &PageRequest<ClientId>,
+    ) -> Result<Page<Client>, Error> {
+        self.authorise(caller, Permission::ReadClients).await?;
+        Ok(self.store().read().await?.clients(filter, page).await?)
+    }
+
+    /// These clients; unknown ids are left out.
+    pub async fn clients_by_id(&self, caller: &Caller, ids: &[ClientId]) -> Result<HashMap<ClientId, Client>, Error> {
+        self.authorise(caller, Permission::ReadClients).await?;
+        let found = self.store().read().await?.clients_by_id(ids).await?;
+        Ok(found.into_iter().map(|client| (client.id, client)).collect())
+    }
+
+    /// The job with this id.
+    pub async fn job(&self, caller: &Caller, id: JobId) -> Result<Option<Job>, Error> {
+        self.authorise(caller, Permission::ReadClients).await?;
+        Ok(self.store().read().await?.job(id).await?)
+    }
+
+    /// A page of jobs, newest first.
+    pub async fn jobs(
+        &self,
+        caller: &Caller,
+        filter: &JobFilter,
+        page: &PageRequest<JobId>,
+    ) -> Result<Page<Job>, Error> {
+        self.authorise(caller, Permission::ReadClients).await?;
+        Ok(self.store().read().await?.jobs(filter, page).await?)
+    }
+
+    /// These jobs; unknown ids are left out.
+    pub async fn jobs_by_id(&self, caller: &Caller, ids: &[JobId]) -> Result<HashMap<JobId, Job>, Error> {
+        self.authorise(caller, Permission::ReadClients).await?;
+        let found = self.store().read().await?.jobs_by_id(ids).await?;
+        Ok(found.into_iter().map(|job| (job.id, job)).collect())
+    }
+
+    /// The jobs that are at work on these clients. Where a revocation waits for a provision that still
+    /// runs, it is the revocation.
+    pub async fn current_jobs(&self, caller: &Caller, ids: &[ClientId]) -> Result<HashMap<ClientId, Job>, Error> {
+        self.authorise(caller, Permission::ReadClients).await?;
+        let open = self.store().read().await?.open_jobs(ids).await?;
+        // Oldest first, so the newest of a client is the one that stays in the map.
+        Ok(open.into_iter().map(|job| (job.client_id, job)).collect())
+    }
+
+    /// The server with this id.
+    pub async fn server(&self, caller: &Caller, id: ServerId) -> Result<Option<Server>, Error> {
+        self.authorise(caller, Permission::ReadClients).await?;
+        Ok(self.store().read().await?.server(id).await?)
+    }
+
+    /// All servers, by name.
+    pub async fn servers(&self, caller: &Caller) -> Result<Vec<Server>, Error> {
+        self.authorise(caller, Permission::ReadClients).await?;
+        Ok(self.store().read().await?.servers().await?)
+    }
+
+    /// These servers; unknown ids are left out.
+    pub async fn servers_by_id(&self, caller: &Caller, ids: &[ServerId]) -> Result<HashMap<ServerId, Server>, Error> {
+        self.authorise(caller, Permission::ReadClients).await?;
+        let found = self.store().read().await?.servers_by_id(ids).await?;
+        Ok(found.into_iter().map(|server| (server.id, server)).collect())
+    }
+}

@@ -1,0 +1,134 @@
+//! The worker: answers rings, sweeps, and drains when it is told to stop.
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Ambient,
+    events::Events,
+    host::Hosts,
+    jobs::{JobPolicy, Runner, SweepPolicy, Sweeper},
+    lock::{LockPolicy, Locks, RedisUnfit, check_redis, connect_lazy},
+    queue::{Bell, Doorbell, WorkerOptions, answer_rings},
+    store::{Store, StoreError},
+    vault::Vault,
+};
+
+/// Redis answers the queue within this time, or is in trouble.
+const QUEUE_RESPONSE: Duration = Duration::from_secs(10);
+/// The same for locks and events: a job is waiting.
+const LOCK_RESPONSE: Duration = Duration::from_secs(2);
+
+/// What a worker works with.
+pub struct Deps {
+    /// The truth.
+    pub store: Store,
+    /// Where Redis is.
+    pub redis_url: SecretString,
+    /// The VPN hosts.
+    pub hosts: Hosts,
+    /// Seals profiles.
+    pub vault: Vault,
+    /// Time and randomness.
+    pub ambient: Ambient,
+}
+
+/// How a worker works.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Jobs at once.
+    pub concurrency: usize,
+    /// How long a stopping worker waits for its jobs; what is not done by then goes to another one.
+    pub drain: Duration,
+    /// Leases of the Redis lock.
+    pub lock: LockPolicy,
+    /// Claims and retries.
+    pub jobs: JobPolicy,
+    /// The sweeper.
+    pub sweep: SweepPolicy,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            concurrency: 8,
+            drain: Duration::from_secs(30),
+            lock: LockPolicy::default(),
+            jobs: JobPolicy::default(),
+            sweep: SweepPolicy::default(),
+        }
+    }
+}
+
+/// Why a worker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The database was never set up, or is of another version.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// Redis may throw locks away.
+    #[error("{0}")]
+    Redis(#[from] RedisUnfit),
+    /// The URL of Redis is no URL.
+    #[error("the Redis URL cannot be used: {0}")]
+    Url(#[source] redis::RedisError),
+}
+
+/// Works until `stop`, then finishes what it has begun and gives the rest back.
+///
+/// Redis and the database may be away at the start: it waits for them. It does not start with a Redis
+/// that may evict locks, nor with a database that was never set up.
+pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Result<(), WorkerError> {
+    let url = deps.redis_url.expose_secret();
+    let queue = connect_lazy(url, QUEUE_RESPONSE).map_err(WorkerError::Url)?;
+    let redis = connect_lazy(url, LOCK_RESPONSE).map_err(WorkerError::Url)?;
+    if stop.run_until_cancelled(ready(&deps.store, &redis)).await.transpose()?.is_none() {
+        return Ok(());
+    }
+    let bell: Arc<dyn Doorbell> = Arc::new(Bell::new(redis.clone()));
+    let events = Events::follow(deps.store.clone(), Some((redis.clone(), url.to_owned())));
+    let sweeper =
+        Sweeper { store: deps.store.clone(), bell: Arc::clone(&bell), events: events.clone(), policy: options.sweep };
+    let runner = Runner {
+        store: deps.store,
+        locks: Locks::new(redis, options.lock, deps.ambient.clone()),
+        hosts: deps.hosts,
+        vault: deps.vault,
+        events,
+        bell,
+        ambient: deps.ambient.clone(),
+        policy: options.jobs,
+    };
+    let sweeping = tokio::spawn(sweeper.run(stop.clone()));
+    let settings = WorkerOptions { concurrency: options.concurrency, drain: options.drain };
+    tracing::info!(worker.concurrency = options.concurrency, "the worker is ready");
+    answer_rings(url, queue, &deps.ambient, Arc::new(runner), settings, stop).await;
+    if let Err(error) = sweeping.await {
+        tracing::error!(%error, "the sweeper ended in disorder");
+    }
+    tracing::info!("the worker has stopped");
+    Ok(())
+}
+
+/// Waits for the database and Redis. An error that waiting cannot cure is returned.
+async fn ready(store: &Store, redis: &redis::aio::ConnectionManager) -> Result<(), WorkerError> {
+    let mut looks = tokio::time::interval(Duration::from_millis(500));
+    loop {
+        looks.tick().await;
+        match store.opened().await {
+            Ok(_) => {}
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(%error, "waiting for the database");
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        match check_redis(redis).await {
+            Ok(()) => return Ok(()),
+            Err(RedisUnfit::Redis(error)) => tracing::warn!(%error, "waiting for Redis"),
+            Err(unfit) => return Err(unfit.into()),
+        }
+    }
+}

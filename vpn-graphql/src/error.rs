@@ -1,0 +1,90 @@
+//! Errors as GraphQL has them. The only place where errors of the core become errors of the API.
+
+use async_graphql::{Error, ErrorExtensions as _, ServerError};
+use vpn_core::error::{Error as CoreError, Rejection};
+
+use crate::schema::UserError;
+
+/// What the caller sends cannot be understood or is out of bounds.
+pub(crate) const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
+/// No token, or one that is wrong or has ended.
+pub(crate) const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
+/// The database or another part is out of reach; the same request may go through later.
+pub(crate) const SERVICE_UNAVAILABLE: &str = "SERVICE_UNAVAILABLE";
+/// A fault of ours. What it was is in the log, under the request's id.
+pub(crate) const INTERNAL_SERVER_ERROR: &str = "INTERNAL_SERVER_ERROR";
+/// The document breaks a rule of GraphQL or of the schema.
+pub(crate) const GRAPHQL_VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
+
+/// An error without a place in the document.
+pub(crate) fn refusal(code: &str, message: impl Into<String>) -> ServerError {
+    let mut error = ServerError::new(message, None);
+    error.extensions.get_or_insert_default().set("code", code);
+    error
+}
+
+/// The error's code, if it has one.
+pub(crate) fn code(error: &ServerError) -> Option<&str> {
+    match error.extensions.as_ref()?.get("code")? {
+        async_graphql::Value::String(code) => Some(code),
+        _ => None,
+    }
+}
+
+/// A value in the request is at fault.
+pub(crate) fn bad_input(message: impl Into<String>) -> Error {
+    Error::new(message).extend_with(|_, extensions| extensions.set("code", BAD_USER_INPUT))
+}
+
+/// What the core refused, as a top-level error: for authentication, permission and faults, and for
+/// reads that name what is not there.
+#[expect(clippy::needless_pass_by_value, reason = "it is used as `map_err(told)`")]
+pub(crate) fn told(error: CoreError) -> Error {
+    let (code, message) = public(&error);
+    Error::new(message).extend_with(|_, extensions| extensions.set("code", code))
+}
+
+/// The same, where there is no document yet.
+pub(crate) fn told_to_transport(error: &CoreError) -> ServerError {
+    let (code, message) = public(error);
+    refusal(code, message)
+}
+
+/// A mutation's outcome: what it gives, and what the caller can put right, which is data. Faults
+/// stay errors.
+pub(crate) fn as_data<T>(outcome: Result<T, CoreError>) -> Result<(Option<T>, Vec<UserError>), Error> {
+    match outcome {
+        Ok(done) => Ok((Some(done), Vec::new())),
+        Err(CoreError::Rejected(Rejection { code, field, message })) => {
+            let field = field.map(|path| path.split('.').map(ToOwned::to_owned).collect());
+            Ok((None, vec![UserError { code: code.into(), message, field }]))
+        }
+        Err(fault) => Err(told(fault)),
+    }
+}
+
+/// What only a bug can bring about.
+pub(crate) fn bug(what: &str) -> Error {
+    tracing::error!(what, "a request met a bug");
+    Error::new("internal error").extend_with(|_, extensions| extensions.set("code", INTERNAL_SERVER_ERROR))
+}
+
+/// Code and text that may be shown. Faults are logged here, and nowhere else on this side.
+fn public(error: &CoreError) -> (&'static str, String) {
+    let code = match error {
+        CoreError::Rejected(_) => BAD_USER_INPUT,
+        other => other.code(),
+    };
+    match code {
+        INTERNAL_SERVER_ERROR => tracing::error!(error = chain(error), "a request met a fault"),
+        SERVICE_UNAVAILABLE => tracing::warn!(error = chain(error), "a part of the service is out of reach"),
+        _ => {}
+    }
+    (code, error.public_message())
+}
+
+/// The error and its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,136 @@
+//! Places in lists and in the stream of events, as callers hold them: opaque.
+
+use std::{fmt, str::FromStr};
+
+use async_graphql::{Error, ID};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use vpn_core::store::PageRequest;
+
+use crate::error;
+
+/// How many items a list gives when it is not said.
+pub(super) const DEFAULT_FIRST: i32 = 20;
+
+/// A cursor for the item with this key. The key's text form says of which list it is.
+pub(super) fn encode(key: impl fmt::Display) -> String {
+    URL_SAFE_NO_PAD.encode(key.to_string())
+}
+
+/// The key in a cursor.
+pub(super) fn decode<K: FromStr>(cursor: &str) -> Result<K, Error> {
+    URL_SAFE_NO_PAD
+        .decode(cursor)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .and_then(|key| key.parse().ok())
+        .ok_or_else(|| error::bad_input("`after` is not a cursor of this list: use an `endCursor` or `cursor` it gave"))
+}
+
+/// The part of a list that was asked for.
+pub(super) fn page<K: FromStr>(first: Option<i32>, after: Option<&str>) -> Result<PageRequest<K>, Error> {
+    let max = PageRequest::<K>::MAX;
+    let first = u32::try_from(first.unwrap_or(DEFAULT_FIRST)).unwrap_or(0);
+    if !(1..=max).contains(&first) {
+        return Err(error::bad_input(format!("`first` must be from 1 to {max}")));
+    }
+    let mut page = PageRequest::first(first);
+    page.after = after.map(decode).transpose()?;
+    Ok(page)
+}
+
+/// The same for the audit log, whose keys are numbers.
+pub(super) fn audit_page(first: Option<i32>, after: Option<&str>) -> Result<PageRequest<i64>, Error> {
+    let page = page::<AuditId>(first, after)?;
+    Ok(PageRequest { first: page.first, after: page.after.map(|id| id.0) })
+}
+
+/// An id in a filter.
+pub(super) fn filter_id<K: FromStr>(name: &str, id: Option<&ID>) -> Result<Option<K>, Error> {
+    id.map(|id| id.parse().map_err(|_| error::bad_input(format!("`{name}` is not an id of that kind")))).transpose()
+}
+
+/// What a list of `first` items costs, each of which costs `item`.
+pub(super) fn cost(first: Option<i32>, item: usize) -> usize {
+    let first = usize::try_from(first.unwrap_or(DEFAULT_FIRST)).unwrap_or(0).min(100);
+    item.max(1).saturating_mul(first).saturating_add(1)
+}
+
+/// The same for a list within each item of another: it is a query of its own.
+pub(super) fn nested_cost(first: Option<i32>, item: usize) -> usize {
+    cost(first, item).saturating_add(50)
+}
+
+/// The global id of an entry of the audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AuditId(pub(super) i64);
+
+impl fmt::Display for AuditId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "aud_{}", self.0)
+    }
+}
+
+impl FromStr for AuditId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        number(text, "aud_").map(Self)
+    }
+}
+
+/// The place of a live event. Zero is before the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EventPlace(pub(super) i64);
+
+impl fmt::Display for EventPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "evt_{}", self.0)
+    }
+}
+
+impl FromStr for EventPlace {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        number(text, "evt_").map(Self)
+    }
+}
+
+/// Only the form that `Display` makes.
+fn number(text: &str, prefix: &str) -> Result<i64, ()> {
+    let number: i64 = text.strip_prefix(prefix).and_then(|digits| digits.parse().ok()).ok_or(())?;
+    if number >= 0 && format!("{prefix}{number}") == text { Ok(number) } else { Err(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use vpn_core::{clock::Ambient, domain::ClientId};
+
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_back_by_its_own_list_only() {
+        let id = ClientId::generate(&Ambient::system());
+        assert_eq!(decode(&encode(id)).ok(), Some(id));
+        assert!(decode::<AuditId>(&encode(id)).is_err());
+        assert!(decode::<EventPlace>(&encode(AuditId(7))).is_err());
+        assert_eq!(decode(&encode(AuditId(7))).ok(), Some(AuditId(7)));
+        for odd in ["", "x", "%", "aud_7", &encode("aud_-7"), &encode("aud_07")] {
+            assert!(decode::<AuditId>(odd).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_page_has_1_to_100_items() {
+        for (first, taken) in [(None, Some(20)), (Some(1), Some(1)), (Some(100), Some(100)), (Some(0), None), (Some(-1), None), (Some(101), None)] {
+            assert_eq!(page::<ClientId>(first, None).ok().map(|page| page.first), taken, "{first:?}");
+        }
+    }
+
+    #[test]
+    fn costs_multiply_and_saturate() {
+        assert_eq!(cost(Some(10), 5), 51);
+        assert_eq!(cost(None, 0), 21);
+        assert_eq!(cost(Some(100), usize::MAX), usize::MAX);
+    }
+}

@@ -1,0 +1,211 @@
+//! What callers hand in. Texts are checked by the core, so that what is wrong with them is data.
+
+use async_graphql::{Error, ID, InputObject};
+use vpn_core::{service, store};
+
+use super::{
+    cursor::filter_id,
+    types::{ClientStatus, JobKind, JobState, Role},
+};
+
+/// Which clients. What is left out does not matter.
+#[derive(InputObject, Default)]
+pub(super) struct ClientFilter {
+    /// With this status.
+    status: Option<ClientStatus>,
+    /// Of this server.
+    server_id: Option<ID>,
+    /// With exactly this name.
+    name: Option<String>,
+}
+
+impl ClientFilter {
+    pub(super) fn into_core(self) -> Result<store::ClientFilter, Error> {
+        let server_id = filter_id("serverId", self.server_id.as_ref())?;
+        Ok(store::ClientFilter { status: self.status.map(Into::into), server_id, name: self.name })
+    }
+}
+
+/// Which jobs. What is left out does not matter.
+#[derive(InputObject, Default)]
+pub(super) struct JobFilter {
+    /// For this client.
+    client_id: Option<ID>,
+    /// Of this kind.
+    kind: Option<JobKind>,
+    /// In this state.
+    state: Option<JobState>,
+}
+
+impl JobFilter {
+    pub(super) fn into_core(self) -> Result<store::JobFilter, Error> {
+        let client_id = filter_id("clientId", self.client_id.as_ref())?;
+        Ok(store::JobFilter { client_id, kind: self.kind.map(Into::into), state: self.state.map(Into::into) })
+    }
+}
+
+/// Which entries of the audit log. What is left out does not matter.
+#[derive(InputObject, Default)]
+pub(super) struct AuditFilter {
+    /// About this client.
+    client_id: Option<ID>,
+    /// About this job.
+    job_id: Option<ID>,
+    /// Done by this principal.
+    actor: Option<String>,
+    /// Of this action, such as `client.created`.
+    action: Option<String>,
+}
+
+impl AuditFilter {
+    pub(super) fn into_core(self) -> Result<store::AuditFilter, Error> {
+        Ok(store::AuditFilter {
+            client_id: filter_id("clientId", self.client_id.as_ref())?,
+            job_id: filter_id("jobId", self.job_id.as_ref())?,
+            actor: self.actor,
+            action: self.action,
+        })
+    }
+}
+
+/// A VPN host that is to be made known.
+#[derive(InputObject)]
+pub(super) struct RegisterServerInput {
+    /// What people call it: 1 to 64 letters, digits, `-` or `_`; unique.
+    name: String,
+    /// The DNS name or IP address of its SSH server.
+    host: String,
+    /// The TCP port of its SSH server.
+    #[graphql(default_with = "Some(22)")]
+    port: Option<i32>,
+    /// The account of the forced command.
+    #[graphql(default_with = "Some(String::from(\"vpn-host\"))")]
+    user: Option<String>,
+    /// The host's public key as `ssh-keyscan` prints it, `ssh-ed25519 AAAA…`. Compare it on the host first.
+    host_key: String,
+    /// A repeat with the same key gives the first result again, for 24 hours.
+    idempotency_key: Option<String>,
+}
+
+impl From<RegisterServerInput> for service::RegisterServer {
+    fn from(input: RegisterServerInput) -> Self {
+        Self {
+            name: input.name,
+            host: input.host,
+            port: input.port.unwrap_or(22),
+            user: input.user.unwrap_or_else(|| "vpn-host".to_owned()),
+            host_key: input.host_key,
+            idempotency_key: input.idempotency_key,
+        }
+    }
+}
+
+/// A client that is to be recorded.
+#[derive(InputObject)]
+pub(super) struct CreateClientInput {
+    /// The certificate's common name: 1 to 64 letters, digits, `-` or `_`.
+    name: String,
+    /// The server that it will connect to.
+    server_id: ID,
+    /// A repeat with the same key gives the first result again, for 24 hours.
+    idempotency_key: Option<String>,
+}
+
+impl From<CreateClientInput> for service::CreateClient {
+    fn from(input: CreateClientInput) -> Self {
+        Self { name: input.name, server_id: input.server_id.0, idempotency_key: input.idempotency_key }
+    }
+}
+
+/// A client that is to be let in.
+#[derive(InputObject)]
+pub(super) struct ProvisionClientInput {
+    /// Which.
+    client_id: ID,
+    /// A certificate signing request, PEM. With it the private key never leaves its owner; without it
+    /// the VPN host makes one.
+    csr: Option<String>,
+    /// How long the certificate is valid, in days.
+    #[graphql(default_with = "Some(DEFAULT_VALIDITY)")]
+    validity_days: Option<i32>,
+    /// A repeat with the same key gives the first result again, for 24 hours.
+    idempotency_key: Option<String>,
+}
+
+const DEFAULT_VALIDITY: i32 = 365;
+
+impl From<ProvisionClientInput> for service::ProvisionClient {
+    fn from(input: ProvisionClientInput) -> Self {
+        Self {
+            client_id: input.client_id.0,
+            csr: input.csr,
+            validity_days: input.validity_days.unwrap_or(DEFAULT_VALIDITY),
+            idempotency_key: input.idempotency_key,
+        }
+    }
+}
+
+/// A client whose access is to end.
+#[derive(InputObject)]
+pub(super) struct RevokeClientInput {
+    /// Which.
+    client_id: ID,
+    /// Why: 1 to 500 characters, one line. It goes into the audit log.
+    reason: String,
+    /// A repeat with the same key gives the first result again, for 24 hours.
+    idempotency_key: Option<String>,
+}
+
+impl From<RevokeClientInput> for service::RevokeClient {
+    fn from(input: RevokeClientInput) -> Self {
+        Self { client_id: input.client_id.0, reason: input.reason, idempotency_key: input.idempotency_key }
+    }
+}
+
+/// A failed job that is to be repeated.
+#[derive(InputObject)]
+pub(super) struct RetryJobInput {
+    /// Which.
+    job_id: ID,
+    /// A repeat with the same key gives the first result again, for 24 hours.
+    idempotency_key: Option<String>,
+}
+
+impl From<RetryJobInput> for service::RetryJob {
+    fn from(input: RetryJobInput) -> Self {
+        Self { job_id: input.job_id.0, idempotency_key: input.idempotency_key }
+    }
+}
+
+/// A client whose profile is to be handed out.
+#[derive(InputObject)]
+pub(super) struct DeliverProfileInput {
+    /// Which.
+    pub(super) client_id: ID,
+}
+
+/// A token that is to be made.
+#[derive(InputObject)]
+pub(super) struct CreateTokenInput {
+    /// Whose: 1 to 64 letters, digits, `.`, `_`, `@`, `-` or `+`.
+    principal: String,
+    /// What its bearer may do.
+    role: Role,
+    /// How long it is valid, in days, from 1 to 366.
+    valid_for_days: i32,
+}
+
+impl From<CreateTokenInput> for service::CreateToken {
+    fn from(input: CreateTokenInput) -> Self {
+        // What is negative is out of bounds as zero is, and the core says so.
+        let valid_for_days = u32::try_from(input.valid_for_days).unwrap_or(0);
+        Self { principal: input.principal, role: input.role.into(), valid_for_days }
+    }
+}
+
+/// A token that is to be ended.
+#[derive(InputObject)]
+pub(super) struct RevokeTokenInput {
+    /// Which.
+    pub(super) token_id: ID,
+}

@@ -1,0 +1,125 @@
+//! Reads.
+
+use async_graphql::{Context, Error, ID, Object};
+use vpn_core::domain::{ClientId, JobId, ServerId};
+
+use super::{
+    Session,
+    cursor::{self, AuditId, cost},
+    inputs::{AuditFilter, ClientFilter, JobFilter},
+    types::{
+        AccessToken, AuditEntry, AuditEntryConnection, Health, Job, JobConnection, Node, Viewer, VpnClient,
+        VpnClientConnection, VpnServer,
+    },
+};
+use crate::error::told;
+
+pub(crate) struct Query;
+
+/// Reads. Lists give `first` items, from 1 to 100, newest first, behind the cursor `after`.
+#[Object]
+impl Query {
+    /// Who is asking.
+    async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer, Error> {
+        Ok(Viewer::from(&Session::of(ctx)?.caller))
+    }
+
+    /// Anything by its global id; null when there is none.
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Node>, Error> {
+        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let found = if let Ok(id) = id.parse::<ClientId>() {
+            platform.client(caller, id).await.map(|found| found.map(|client| VpnClient(client).into()))
+        } else if let Ok(id) = id.parse::<JobId>() {
+            platform.job(caller, id).await.map(|found| found.map(|job| Job(job).into()))
+        } else if let Ok(id) = id.parse::<ServerId>() {
+            platform.server(caller, id).await.map(|found| found.map(|server| VpnServer(server).into()))
+        } else if let Ok(AuditId(seq)) = id.parse() {
+            platform.audit_entry(caller, seq).await.map(|found| found.map(|entry| AuditEntry(entry).into()))
+        } else {
+            Ok(None)
+        };
+        found.map_err(told)
+    }
+
+    /// A client; null when there is none.
+    async fn client(&self, ctx: &Context<'_>, id: ID) -> Result<Option<VpnClient>, Error> {
+        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Ok(id) = id.parse() else { return Ok(None) };
+        Ok(platform.client(caller, id).await.map_err(told)?.map(VpnClient))
+    }
+
+    /// Clients, newest first.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn clients(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<ClientFilter>,
+        #[graphql(default_with = "Some(20)")] first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<VpnClientConnection, Error> {
+        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let page = cursor::page(first, after.as_deref())?;
+        let filter = filter.unwrap_or_default().into_core()?;
+        let clients = platform.clients(caller, &filter, &page).await.map_err(told)?;
+        Ok(VpnClientConnection::new(clients, &page, |client| client.id))
+    }
+
+    /// All VPN servers, by name.
+    async fn servers(&self, ctx: &Context<'_>) -> Result<Vec<VpnServer>, Error> {
+        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let servers = platform.servers(caller).await.map_err(told)?;
+        Ok(servers.into_iter().map(VpnServer).collect())
+    }
+
+    /// A job; null when there is none.
+    async fn job(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Job>, Error> {
+        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Ok(id) = id.parse() else { return Ok(None) };
+        Ok(platform.job(caller, id).await.map_err(told)?.map(Job))
+    }
+
+    /// Jobs, newest first.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn jobs(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<JobFilter>,
+        #[graphql(default_with = "Some(20)")] first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<JobConnection, Error> {
+        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let page = cursor::page(first, after.as_deref())?;
+        let filter = filter.unwrap_or_default().into_core()?;
+        let jobs = platform.jobs(caller, &filter, &page).await.map_err(told)?;
+        Ok(JobConnection::new(jobs, &page, |job| job.id))
+    }
+
+    /// The append-only audit log, newest first. Needs the permission `audit.read`.
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn audit_log(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<AuditFilter>,
+        #[graphql(default_with = "Some(20)")] first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<AuditEntryConnection, Error> {
+        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let page = cursor::audit_page(first, after.as_deref())?;
+        let filter = filter.unwrap_or_default().into_core()?;
+        let entries = platform.audit_log(caller, &filter, &page).await.map_err(told)?;
+        Ok(AuditEntryConnection::new(entries, &page, |entry| AuditId(entry.seq)))
+    }
+
+    /// All access tokens, newest first, without their secrets. Needs the permission `token.manage`.
+    async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<AccessToken>, Error> {
+        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let tokens = platform.tokens(caller).await.map_err(told)?;
+        Ok(tokens.into_iter().map(AccessToken::from).collect())
+    }
+
+    /// Whether the service can do its work right now: database, Redis, queue.
+    async fn health(&self, ctx: &Context<'_>) -> Result<Health, Error> {
+        let Session { platform, caller, .. } = Session::of(ctx)?;
+        Ok(platform.health(caller).await.map_err(told)?.into())
+    }
+}

@@ -1,0 +1,49 @@
+//! Live events.
+
+use async_graphql::{Context, Error, ID, Subscription};
+use futures_util::{Stream, StreamExt as _};
+
+use super::{
+    Session,
+    cursor::{self, EventPlace, filter_id},
+    types::{ClientStatusEvent, JobEvent},
+};
+use crate::error::{bad_input, told};
+
+pub(crate) struct Subscription;
+
+/// Live events, each at least once and in order. With `after`, the cursor of the last event that was
+/// seen, everything that was missed comes first. A token that ends, ends them.
+#[Subscription]
+impl Subscription {
+    /// The status of one client, and the job that is changing it: without `after` the present state
+    /// first, then every change.
+    async fn client_status(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<ClientStatusEvent, Error>> + use<>, Error> {
+        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let id = id.parse().map_err(|_| bad_input("there is no client with this id"))?;
+        let events = platform.client_events(caller, id, place(after)?).await.map_err(told)?;
+        Ok(events.map(|event| event.map(ClientStatusEvent::from).map_err(told)))
+    }
+
+    /// Jobs that are queued or change; of one client, or of all. Without `after`, from now on.
+    async fn job_events(
+        &self,
+        ctx: &Context<'_>,
+        client_id: Option<ID>,
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<JobEvent, Error>> + use<>, Error> {
+        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let client_id = filter_id("clientId", client_id.as_ref())?;
+        let events = platform.job_events(caller, client_id, place(after)?).await.map_err(told)?;
+        Ok(events.map(|event| event.map(JobEvent::from).map_err(told)))
+    }
+}
+
+fn place(after: Option<String>) -> Result<Option<i64>, Error> {
+    after.map(|cursor| cursor::decode::<EventPlace>(&cursor)).transpose().map(|place| place.map(|place| place.0))
+}

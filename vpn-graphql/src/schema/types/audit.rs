@@ -1,0 +1,91 @@
+//! The audit log.
+
+use std::fmt::Write as _;
+
+use async_graphql::{Context, Error, ID, Json, Object};
+use serde_json::{Map, Value};
+use vpn_core::{
+    audit,
+    domain::{ClientId, JobId},
+};
+
+use super::{DateTime, Job, VpnClient};
+use crate::schema::{Session, cursor::AuditId};
+
+pub(crate) struct AuditEntry(pub(crate) audit::AuditEntry);
+
+impl From<audit::AuditEntry> for AuditEntry {
+    fn from(entry: audit::AuditEntry) -> Self {
+        Self(entry)
+    }
+}
+
+/// One entry of the audit log; never changed, never removed.
+#[Object]
+impl AuditEntry {
+    /// Its global id.
+    pub(crate) async fn id(&self) -> ID {
+        ID(AuditId(self.0.seq).to_string())
+    }
+
+    /// Its number: 1, 2, 3, … without gaps. A string, because it may outgrow `Int`.
+    async fn seq(&self) -> String {
+        self.0.seq.to_string()
+    }
+
+    /// When it happened, by the database's clock.
+    async fn at(&self) -> DateTime {
+        self.0.columns.at.into()
+    }
+
+    /// Who did it: a principal, or `system:…` for maintenance.
+    async fn actor(&self) -> &str {
+        &self.0.columns.actor
+    }
+
+    /// What was done, as `noun.verb`. New ones may appear.
+    async fn action(&self) -> &str {
+        &self.0.columns.action
+    }
+
+    /// How it went: `ok`, `failed` or `refused`.
+    async fn outcome(&self) -> &str {
+        &self.0.columns.outcome
+    }
+
+    /// The client that it is about; null when it is about none.
+    async fn client(&self, ctx: &Context<'_>) -> Result<Option<VpnClient>, Error> {
+        let id = self.0.columns.client_id.as_deref().and_then(|id| id.parse::<ClientId>().ok());
+        let Some(id) = id else { return Ok(None) };
+        Ok(Session::of(ctx)?.batches.load_one(id).await?.map(VpnClient))
+    }
+
+    /// The job that it is about, as it is now; null when it is about none.
+    async fn job(&self, ctx: &Context<'_>) -> Result<Option<Job>, Error> {
+        let id = self.0.columns.job_id.as_deref().and_then(|id| id.parse::<JobId>().ok());
+        let Some(id) = id else { return Ok(None) };
+        Ok(Session::of(ctx)?.batches.load_one(id).await?.map(Job))
+    }
+
+    /// What else is told. Never key material, never a profile, never a token.
+    async fn detail(&self) -> Json<Map<String, Value>> {
+        Json(self.0.detail())
+    }
+
+    /// The hash that chains it to the entry before it: SHA-256, 64 hexadecimal digits.
+    async fn hash(&self) -> String {
+        hexadecimal(&self.0.hash)
+    }
+
+    /// The hash of the entry before it.
+    async fn previous_hash(&self) -> String {
+        hexadecimal(&self.0.previous_hash)
+    }
+}
+
+fn hexadecimal(hash: &audit::Hash) -> String {
+    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,88 @@
+//! Parts of lists, as Relay wants them.
+
+use std::fmt;
+
+use async_graphql::SimpleObject;
+use vpn_core::store::{Page, PageRequest};
+
+use super::{AuditEntry, Job, VpnClient};
+use crate::schema::cursor;
+
+/// Where a part of a list ends, and whether there is more.
+#[derive(SimpleObject)]
+pub(crate) struct PageInfo {
+    /// Whether there are items behind this part: ask for them with `after: endCursor`.
+    has_next_page: bool,
+    /// Whether there are items before this part.
+    has_previous_page: bool,
+    /// The cursor of the first item; null when there is none.
+    start_cursor: Option<String>,
+    /// The cursor of the last item; null when there is none.
+    end_cursor: Option<String>,
+}
+
+macro_rules! connection {
+    ($(#[$doc:meta])* $connection:ident, $(#[$edge_doc:meta])* $edge:ident, $node:ident) => {
+        $(#[$edge_doc])*
+        #[derive(SimpleObject)]
+        pub(crate) struct $edge {
+            /// Its place in the list: as `after`, it gives what comes behind it.
+            cursor: String,
+            /// The item.
+            node: $node,
+        }
+
+        $(#[$doc])*
+        #[derive(SimpleObject)]
+        pub(crate) struct $connection {
+            /// The items, newest first.
+            edges: Vec<$edge>,
+            /// Where this part of the list ends, and whether there is more.
+            page_info: PageInfo,
+        }
+
+        impl $connection {
+            /// A page as it was asked for; `key` names an item's place.
+            pub(crate) fn new<T, K: fmt::Display, A>(
+                page: Page<T>,
+                asked: &PageRequest<A>,
+                key: impl Fn(&T) -> K,
+            ) -> Self
+            where
+                $node: From<T>,
+            {
+                let edge = |item: T| $edge { cursor: cursor::encode(key(&item)), node: item.into() };
+                let edges: Vec<$edge> = page.items.into_iter().map(edge).collect();
+                let page_info = PageInfo {
+                    has_next_page: page.has_next,
+                    has_previous_page: asked.after.is_some(),
+                    start_cursor: edges.first().map(|edge| edge.cursor.clone()),
+                    end_cursor: edges.last().map(|edge| edge.cursor.clone()),
+                };
+                Self { edges, page_info }
+            }
+        }
+    };
+}
+
+connection!(
+    /// Part of a list of clients.
+    VpnClientConnection,
+    /// A client in a list.
+    VpnClientEdge,
+    VpnClient
+);
+connection!(
+    /// Part of a list of jobs.
+    JobConnection,
+    /// A job in a list.
+    JobEdge,
+    Job
+);
+connection!(
+    /// Part of the audit log.
+    AuditEntryConnection,
+    /// An entry in a part of the audit log.
+    AuditEntryEdge,
+    AuditEntry
+);

@@ -1,0 +1,86 @@
+//! Closed sets, each with its twin in the core.
+
+use async_graphql::Enum;
+use vpn_core::{domain, error::RejectionCode, service};
+
+/// Where a client is in its life.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::ClientStatus")]
+pub(crate) enum ClientStatus {
+    /// Recorded; it cannot connect yet.
+    Pending,
+    /// It may connect.
+    Active,
+    /// It may never connect again. Final.
+    Revoked,
+}
+
+/// What a job does.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::JobKind")]
+pub(crate) enum JobKind {
+    /// Issues the certificate and lets the client connect.
+    Provision,
+    /// Takes the client's access away, for good.
+    Revoke,
+}
+
+/// Where a job is.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::JobState")]
+pub(crate) enum JobState {
+    /// It waits for its time or for a worker.
+    Queued,
+    /// A worker is at it.
+    Running,
+    /// Done. Final.
+    Succeeded,
+    /// Given up. Final; `retryJob` asks again, as a new job.
+    Failed,
+    /// Overtaken by a revocation before it ran. Final.
+    Canceled,
+}
+
+/// What the bearer of a token may do.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::Role")]
+pub(crate) enum Role {
+    /// Sees clients, jobs and servers.
+    Viewer,
+    /// Runs the daily business: creates, provisions and revokes clients; sees the audit log, too.
+    Operator,
+    /// Sees everything, the audit log included; changes nothing.
+    Auditor,
+    /// May do everything.
+    Admin,
+}
+
+/// How a part of the service is, or the whole.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "service::HealthStatus")]
+pub(crate) enum HealthStatus {
+    /// It works.
+    Ok,
+    /// Requests are accepted, and done later.
+    Degraded,
+    /// Requests are refused.
+    Down,
+}
+
+/// For programs. New codes may appear.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "RejectionCode")]
+pub(crate) enum UserErrorCode {
+    /// A value breaks a rule.
+    Invalid,
+    /// There is nothing with this id.
+    NotFound,
+    /// Another one has this name.
+    NameTaken,
+    /// It cannot be done to something in this state.
+    WrongState,
+    /// The profile was delivered or destroyed.
+    ProfileGone,
+    /// The idempotency key was used for something else.
+    IdempotencyKeyReused,
+}

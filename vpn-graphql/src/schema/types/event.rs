@@ -1,0 +1,71 @@
+//! Live events.
+
+use async_graphql::{ID, Interface, SimpleObject};
+use vpn_core::events;
+
+use super::{ClientStatus, DateTime, job::JobProgress};
+use crate::schema::cursor::{self, EventPlace};
+
+/// What every live event has.
+#[derive(Interface)]
+#[graphql(
+    field(name = "cursor", ty = "&String", desc = "Hand it back as `after` to go on behind this event."),
+    field(name = "at", ty = "&DateTime", desc = "When it happened, by the database's clock.")
+)]
+pub(crate) enum LiveEvent {
+    /// Of a client.
+    ClientStatusEvent(ClientStatusEvent),
+    /// Of a job.
+    JobEvent(JobEvent),
+}
+
+/// The status of a client, or of the job that is changing it.
+#[derive(SimpleObject)]
+pub(crate) struct ClientStatusEvent {
+    /// Hand it back as `after` to go on behind this event.
+    cursor: String,
+    /// When it happened, by the database's clock.
+    at: DateTime,
+    /// Which client.
+    client_id: ID,
+    /// Its status.
+    status: ClientStatus,
+    /// The job as it was then; null when the event is about none.
+    job: Option<JobProgress>,
+}
+
+impl From<events::ClientEvent> for ClientStatusEvent {
+    fn from(event: events::ClientEvent) -> Self {
+        Self {
+            cursor: cursor::encode(EventPlace(event.cursor)),
+            at: event.at.into(),
+            client_id: ID(event.client_id.to_string()),
+            status: event.status.into(),
+            job: event.job.map(JobProgress::from),
+        }
+    }
+}
+
+/// A job that was queued or has changed.
+#[derive(SimpleObject)]
+pub(crate) struct JobEvent {
+    /// Hand it back as `after` to go on behind this event.
+    cursor: String,
+    /// When it happened, by the database's clock.
+    at: DateTime,
+    /// The client that the job is for.
+    client_id: ID,
+    /// The job as it was then.
+    job: JobProgress,
+}
+
+impl From<events::JobEvent> for JobEvent {
+    fn from(event: events::JobEvent) -> Self {
+        Self {
+            cursor: cursor::encode(EventPlace(event.cursor)),
+            at: event.at.into(),
+            client_id: ID(event.client_id.to_string()),
+            job: event.job.into(),
+        }
+    }
+}

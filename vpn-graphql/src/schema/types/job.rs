@@ -1,0 +1,140 @@
+//! Jobs.
+
+use async_graphql::{Context, Error, ID, Object, SimpleObject};
+use vpn_core::{
+    domain::{Job as CoreJob, JobFailure, JobState as CoreState},
+    events::JobProgress as CoreProgress,
+};
+
+use super::{DateTime, JobKind, JobState, VpnClient};
+use crate::{error::bug, schema::Session};
+
+pub(crate) struct Job(pub(crate) CoreJob);
+
+impl From<CoreJob> for Job {
+    fn from(job: CoreJob) -> Self {
+        Self(job)
+    }
+}
+
+/// Why an attempt failed.
+#[derive(SimpleObject)]
+pub(crate) struct JobError {
+    /// For programs: stable, such as `HOST_UNREACHABLE`. New codes may appear.
+    code: String,
+    /// For people; names the cure. May change.
+    message: String,
+}
+
+impl From<JobFailure> for JobError {
+    fn from(failure: JobFailure) -> Self {
+        Self { code: failure.code, message: failure.message }
+    }
+}
+
+/// Work done in the background for a client, asked for by a person.
+#[Object]
+impl Job {
+    /// Its global id.
+    pub(crate) async fn id(&self) -> ID {
+        ID(self.0.id.to_string())
+    }
+
+    /// What it does.
+    async fn kind(&self) -> JobKind {
+        self.0.kind().into()
+    }
+
+    /// Where it is.
+    async fn state(&self) -> JobState {
+        self.0.state.into()
+    }
+
+    /// The step that the last attempt reached: `issue`, `acknowledge`; `publish-crl`, `disconnect`,
+    /// `settle`. Null before the first attempt.
+    async fn step(&self) -> Option<&str> {
+        self.0.step.map(|step| step.as_str())
+    }
+
+    /// Whom it is for.
+    async fn client(&self, ctx: &Context<'_>) -> Result<VpnClient, Error> {
+        let found = Session::of(ctx)?.batches.load_one(self.0.client_id).await?;
+        found.map(VpnClient::from).ok_or_else(|| bug("a job without its client"))
+    }
+
+    /// Who asked for it.
+    async fn requested_by(&self) -> &str {
+        &self.0.requested_by
+    }
+
+    /// The failed job that it repeats; null when it repeats none.
+    async fn retry_of(&self, ctx: &Context<'_>) -> Result<Option<Job>, Error> {
+        let Some(id) = self.0.retry_of else { return Ok(None) };
+        Ok(Session::of(ctx)?.batches.load_one(id).await?.map(Self))
+    }
+
+    /// How often it was tried.
+    async fn attempts(&self) -> i32 {
+        self.0.attempts
+    }
+
+    /// How often it may be tried.
+    async fn max_attempts(&self) -> i32 {
+        self.0.max_attempts
+    }
+
+    /// When the next attempt is due; null when none is.
+    async fn next_attempt_at(&self) -> Option<DateTime> {
+        (self.0.state == CoreState::Queued).then(|| self.0.run_after_at.into())
+    }
+
+    /// Why the last attempt failed; null when none did.
+    async fn last_error(&self) -> Option<JobError> {
+        self.0.failure.clone().map(JobError::from)
+    }
+
+    /// When it was asked for.
+    async fn queued_at(&self) -> DateTime {
+        self.0.queued_at.into()
+    }
+
+    /// When the first attempt began; null before.
+    async fn started_at(&self) -> Option<DateTime> {
+        self.0.started_at.map(DateTime)
+    }
+
+    /// When it ended; null before.
+    async fn finished_at(&self) -> Option<DateTime> {
+        self.0.finished_at.map(DateTime)
+    }
+}
+
+/// A job as it was at an event.
+#[derive(SimpleObject)]
+pub(crate) struct JobProgress {
+    /// The job's global id: `node` has it as it is now.
+    id: ID,
+    /// What it does.
+    kind: JobKind,
+    /// Where it was.
+    state: JobState,
+    /// The step that the attempt had reached; null before the first attempt.
+    step: Option<&'static str>,
+    /// How often it had been tried.
+    attempts: i32,
+    /// Why the last attempt had failed; null when none had.
+    last_error: Option<JobError>,
+}
+
+impl From<CoreProgress> for JobProgress {
+    fn from(job: CoreProgress) -> Self {
+        Self {
+            id: ID(job.id.to_string()),
+            kind: job.kind.into(),
+            state: job.state.into(),
+            step: job.step.map(|step| step.as_str()),
+            attempts: job.attempts,
+            last_error: job.last_error.map(JobError::from),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! VPN servers.
+
+use async_graphql::{Context, Error, ID, Object};
+use vpn_core::{domain::Server, store::ClientFilter};
+
+use super::{DateTime, VpnClientConnection};
+use crate::{
+    error::told,
+    schema::{
+        Session,
+        cursor::{self, nested_cost},
+    },
+};
+
+pub(crate) struct VpnServer(pub(crate) Server);
+
+impl From<Server> for VpnServer {
+    fn from(server: Server) -> Self {
+        Self(server)
+    }
+}
+
+/// A VPN host that the platform works on, over SSH.
+#[Object]
+impl VpnServer {
+    /// Its global id.
+    pub(crate) async fn id(&self) -> ID {
+        ID(self.0.id.to_string())
+    }
+
+    /// What people call it; unique.
+    async fn name(&self) -> &str {
+        self.0.name.as_str()
+    }
+
+    /// The DNS name or IP address of its SSH server.
+    async fn host(&self) -> &str {
+        self.0.address.host()
+    }
+
+    /// The TCP port of its SSH server.
+    async fn port(&self) -> i32 {
+        self.0.address.port().into()
+    }
+
+    /// The account that the platform logs in to.
+    async fn user(&self) -> &str {
+        self.0.address.user()
+    }
+
+    /// The host key that it has to show, as `known_hosts` has it: `ssh-ed25519 AAAA…`.
+    async fn host_key(&self) -> &str {
+        &self.0.host_key
+    }
+
+    /// Who registered it.
+    async fn created_by(&self) -> &str {
+        &self.0.created_by
+    }
+
+    /// When it was registered.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// Its clients, newest first.
+    #[graphql(complexity = "nested_cost(first, child_complexity)")]
+    async fn clients(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default_with = "Some(20)")] first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<VpnClientConnection, Error> {
+        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let page = cursor::page(first, after.as_deref())?;
+        let filter = ClientFilter { server_id: Some(self.0.id), ..ClientFilter::default() };
+        let clients = platform.clients(caller, &filter, &page).await.map_err(told)?;
+        Ok(VpnClientConnection::new(clients, &page, |client| client.id))
+    }
+}

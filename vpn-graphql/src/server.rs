@@ -1,0 +1,53 @@
+//! What every handler shares, and the end of the server.
+
+use std::{ops::Deref, sync::Arc};
+
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{api::Api, health::ReadinessCache, options::HttpOptions};
+
+/// What every handler shares.
+#[derive(Clone)]
+pub(crate) struct Server(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) api: Arc<dyn Api>,
+    pub(crate) options: HttpOptions,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) readiness: ReadinessCache,
+    /// A permit for each open WebSocket.
+    pub(crate) sockets: Arc<Semaphore>,
+}
+
+impl Server {
+    pub(crate) fn new(api: Arc<dyn Api>, options: HttpOptions, lifetime: Lifetime) -> Self {
+        let sockets = Arc::new(Semaphore::new(options.limits.sockets));
+        Self(Arc::new(Shared { api, options, lifetime, readiness: ReadinessCache::default(), sockets }))
+    }
+}
+
+impl Deref for Server {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// The end of the server, as its parts see it: who is told, and whom it waits for.
+#[derive(Clone, Debug, Default)]
+pub struct Lifetime {
+    /// Cancelled when the server is to end.
+    pub shutdown: CancellationToken,
+    /// The open WebSockets. They outlive the HTTP requests that opened them.
+    pub(crate) sockets: TaskTracker,
+}
+
+impl Lifetime {
+    /// It ends when `shutdown` is cancelled.
+    #[must_use]
+    pub fn until(shutdown: CancellationToken) -> Self {
+        Self { shutdown, sockets: TaskTracker::new() }
+    }
+}

@@ -1,0 +1,473 @@
+#!/bin/sh
+# install.sh: makes a Debian 12 machine a VPN host, or upgrades one. Run it as root.
+#
+# What it puts where:
+#   /usr/local/libexec/vpn-host             a link to the version in use
+#   /usr/local/libexec/vpn-host.d/VERSION   the scripts, named by their content
+#   /etc/vpn-host                           options of the last run, authorized keys
+#   /etc/ssh/sshd_config.d/10-vpn-host.conf what the account may do: one command
+#   /etc/systemd/system/vpn-host-*          OpenVPN's service, the CRL's timer
+#   /var/lib/vpn-host                       CA and certificates, owned by the account
+# Every step may be repeated, and a run that was cut short is finished by the next.
+set -efu
+umask 022
+LC_ALL=C
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+
+link=/usr/local/libexec/vpn-host
+versions=/usr/local/libexec/vpn-host.d
+etc=/etc/vpn-host
+drop_in=/etc/ssh/sshd_config.d/10-vpn-host.conf
+units=/etc/systemd/system
+run=/run/vpn-host
+
+usage() {
+  cat <<'END'
+install.sh --remote HOST --authorized-key KEY [options]     a new host
+install.sh                                                  upgrade, all options as before
+
+  --remote HOST          name or address that VPN clients connect to
+  --authorized-key KEY   the platform's public SSH key: a file, or the line itself; may be
+                         given several times. These keys replace those of earlier runs
+  --ssh-host HOST        name or address that the platform connects to; --remote's
+  --user USER            vpn-host: the account of the platform; made when it is missing
+  --state DIR            /var/lib/vpn-host
+  --port N               1194
+  --proto udp|tcp        udp
+  --network CIDR         10.88.0.0/24, from /16 to /29: the addresses of the clients
+  --local ADDRESS        address that OpenVPN listens on; all when left out
+  --dev tun|tunN         tun
+  --crl-days N           30: how long a CRL is valid; a timer renews it every day
+  --help
+END
+}
+
+say() { printf '%s\n' "$1"; }
+
+die() { # CODE MESSAGE, which names the cure
+  printf 'install.sh: %s\n' "$2" >&2
+  exit "$1"
+}
+
+bad() {
+  die 64 "$1; see install.sh --help"
+}
+
+NL='
+'
+tab=$(printf '\t')
+
+# --- options ----------------------------------------------------------------------
+
+remembered='remote ssh_host user state port proto network local dev crl_days'
+remote='' ssh_host='' user='' state='' port='' proto='' network='' local='' dev='' crl_days=''
+keys=
+
+options_read() {
+  while [ $# -gt 0 ]; do
+    [ "$1" != --help ] || { usage; exit 0; }
+    [ $# -ge 2 ] || bad "$1 is not known or needs a value"
+    case $2 in *"$NL"* | *"$tab"*) [ "$1" = --authorized-key ] || bad "$1 must be one plain line" ;; esac
+    case $1 in
+      --remote) remote=$2 ;;
+      --authorized-key) key_argument "$2" ;;
+      --ssh-host) ssh_host=$2 ;;
+      --user) user=$2 ;;
+      --state) state=$2 ;;
+      --port) port=$2 ;;
+      --proto) proto=$2 ;;
+      --network) network=$2 ;;
+      --local) local=$2 ;;
+      --dev) dev=$2 ;;
+      --crl-days) crl_days=$2 ;;
+      *) bad "$1 is not known" ;;
+    esac
+    shift 2
+  done
+}
+
+# What was not given stays as it was in the last run. The file is data, never sourced.
+options_recall() {
+  [ -e "$etc/install.conf" ] || return 0
+  while IFS='=' read -r option value; do
+    case " $remembered " in *" $option "*) ;; *) die 70 "$etc/install.conf is damaged; remove it and give all options again" ;; esac
+    eval "[ -n \"\$$option\" ] || $option=\$value"
+  done <"$etc/install.conf"
+}
+
+options_check() {
+  : "${user:=vpn-host}" "${state:=/var/lib/vpn-host}" "${port:=1194}" "${proto:=udp}"
+  : "${network:=10.88.0.0/24}" "${dev:=tun}" "${crl_days:=30}"
+  [ -n "$remote" ] || bad '--remote is missing: the name or address that VPN clients connect to'
+  : "${ssh_host:=$remote}"
+  case $ssh_host in [!A-Za-z0-9:]* | *[!A-Za-z0-9.:-]*) bad '--ssh-host must be a host name or an address' ;; esac
+  case $user in
+    root) bad '--user must not be root: the account needs no rights of its own' ;;
+    [!a-z_]* | *[!a-z0-9_-]*) bad '--user must be a plain login name' ;;
+  esac
+  [ -n "$keys" ] || [ -s "$etc/authorized_keys" ] || bad '--authorized-key is missing: the public SSH key of the platform'
+}
+
+options_remember() {
+  for option in $remembered; do
+    eval "value=\$$option"
+    printf '%s=%s\n' "$option" "$value"
+  done | place "$etc/install.conf"
+}
+
+# --- authorized keys --------------------------------------------------------------
+
+# A line has a space in it, a file's name does not need one.
+key_argument() { # FILE|LINE
+  key_count=0
+  case $1 in
+    *' '*) key_lines "$1" ;;
+    *)
+      [ -r "$1" ] || bad "--authorized-key: there is no file $1 that can be read"
+      key_lines "$(cat -- "$1")"
+      ;;
+  esac
+  [ "$key_count" -gt 0 ] || bad '--authorized-key holds no key'
+}
+
+key_lines() { # TEXT
+  while IFS= read -r key_line; do
+    case $key_line in '' | '#'*) continue ;; esac
+    key_add "$key_line"
+    key_count=$((key_count + 1))
+  done <<END
+$1
+END
+}
+
+# Type and key only: a comment could carry anything, and options are ours to give.
+key_add() { # LINE
+  key_type=${1%%[ "$tab"]*}
+  key_blob=${1#"$key_type"}
+  key_blob=${key_blob#[ "$tab"]}
+  key_blob=${key_blob%%[ "$tab"]*}
+  case $key_type in
+    ssh-ed25519 | ecdsa-sha2-nistp256 | ecdsa-sha2-nistp384 | ecdsa-sha2-nistp521 | ssh-rsa) ;;
+    sk-ssh-ed25519@openssh.com | sk-ecdsa-sha2-nistp256@openssh.com) ;;
+    *) bad '--authorized-key must be a public key, "ssh-ed25519 AAAA...", without options before it' ;;
+  esac
+  case $key_blob in '' | *[!A-Za-z0-9+/=]*) bad '--authorized-key is cut or damaged; copy the whole line' ;; esac
+  keys="$keys$key_type $key_blob$NL"
+}
+
+# Once ssh-keygen is there for sure.
+keys_check() {
+  [ -z "$keys" ] || printf '%s' "$keys" | ssh-keygen -l -f - >/dev/null 2>&1 ||
+    bad '--authorized-key is not a key that ssh-keygen can read; copy the whole line'
+}
+
+keys_place() {
+  gate="$link/gate $state"
+  if [ -z "$keys" ]; then
+    # Kept keys, behind the command of today.
+    keys=$(sed -n 's/^restrict,command="[^"]*" //p' "$etc/authorized_keys")$NL
+    [ "$keys" != "$NL" ] || die 70 "$etc/authorized_keys holds no key of ours; give the keys with --authorized-key"
+  fi
+  printf '%s' "$keys" | sed "s|^|restrict,command=\"$gate\" |" | place "$etc/authorized_keys"
+}
+
+# --- steps ------------------------------------------------------------------------
+
+# place FILE: standard input becomes FILE, whole or not at all.
+place() {
+  if ! cat >"$1.new" || ! sync "$1.new" || ! mv -fT "$1.new" "$1"; then
+    die 74 "cannot write $1; check free space"
+  fi
+}
+
+begin() {
+  [ "$(id -u)" -eq 0 ] || die 77 'only root can install; run it with sudo'
+  here=$(cd -P -- "${0%/*}" && pwd)
+  for file in gate vpn-host setup sessions; do
+    [ -x "$here/libexec/$file" ] || die 66 "libexec/$file is missing next to install.sh; unpack the whole release"
+  done
+  [ -r /etc/debian_version ] || die 69 'this is no Debian; install.sh knows Debian 12 only'
+  mkdir -p "$etc" || die 74 "cannot make $etc; check that the disk is writable"
+  exec 8<"$etc"
+  flock -n 8 || die 75 'another install.sh is at work; wait for it to end'
+  work=$(mktemp -d) || die 74 'cannot make a temporary directory; check free space in /tmp'
+  trap 'rm -rf "$work"' EXIT
+}
+
+packages() {
+  missing=
+  for package in openvpn openssh-server openssl perl-base util-linux; do
+    found=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) || found=
+    [ "$found" = 'install ok installed' ] || missing="$missing $package"
+  done
+  [ -n "$missing" ] || return 0
+  say "packages:$missing"
+  export DEBIAN_FRONTEND=noninteractive
+  if ! packages_get >"$work/apt" 2>&1; then
+    cat "$work/apt" >&2
+    die 69 "apt-get failed; its messages are above; cure them, or install these yourself:$missing"
+  fi
+}
+
+packages_get() {
+  # shellcheck disable=SC2086 # a list of plain names
+  apt-get -qq update && apt-get -qq -y --no-install-recommends install $missing
+}
+
+# The password is "*", not "!": sshd without PAM refuses accounts that are locked.
+account() {
+  if ! getent passwd "$user" >/dev/null; then
+    say "account: $user"
+    useradd --system --user-group --home-dir "$state" --no-create-home --shell /bin/sh --password '*' \
+      --comment 'VPN host' "$user" || die 74 "useradd failed to make $user; its message is above"
+  fi
+  entry=$(getent passwd "$user")
+  shell=${entry##*:}
+  case $shell in
+    */nologin | */false | '') die 70 "the account $user has no shell, and sshd runs the gate with one; usermod --shell /bin/sh $user" ;;
+  esac
+  [ "$(id -u "$user")" -ne 0 ] || die 70 "the account $user is root; choose another with --user"
+  case $(getent shadow "$user") in "$user:!"*) usermod --password '*' "$user" ;; esac
+}
+
+# The name of a version is the hash of its content: the same files, the same place.
+scripts() {
+  version=$(cd "$here/libexec" && find . -type f -exec sha256sum {} + | sort -k 2 | sha256sum)
+  version=$(printf %.16s "$version")
+  if [ -e "$link" ] && [ ! -L "$link" ]; then die 70 "$link is not a link, so install.sh did not make it; move it away"; fi
+  mkdir -p "$versions"
+  if [ ! -d "$versions/$version" ]; then
+    rm -rf "$versions/new"
+    cp -R "$here/libexec" "$versions/new" || die 74 "cannot write below $versions; check free space"
+    chown -R root:root "$versions/new"
+    chmod -R u=rwX,go=rX "$versions/new"
+    sync "$versions/new"/* "$versions/new"/lib/* 2>/dev/null || sync
+    mv -T "$versions/new" "$versions/$version"
+  fi
+}
+
+# In one rename: every request finds the old version or the new one. A request that
+# runs goes on in its own version, so the one before stays.
+scripts_switch() {
+  previous=$(readlink "$link") || previous=
+  if [ "$previous" != "vpn-host.d/$version" ]; then
+    say "scripts: version $version"
+    ln -sfn "vpn-host.d/$version" "$link.new"
+    mv -fT "$link.new" "$link"
+  fi
+  set +f
+  for old in "$versions"/*; do
+    case ${old##*/} in "$version" | "${previous#vpn-host.d/}") ;; *) rm -rf "$old" ;; esac
+  done
+  set -f
+}
+
+# As the account: CA and state belong to it. From the new version, before the switch:
+# if it refuses this state directory, the old version goes on.
+state_directory() {
+  [ -d "$state" ] || install -d -m 0711 -o "$user" -g "$(id -g "$user")" "$state" || die 74 "cannot make $state; make its parent directory"
+  set -- --state "$state" --remote "$remote" --port "$port" --proto "$proto" --network "$network" --dev "$dev" \
+    --crl-days "$crl_days" --management "$run/management.sock" --pidfile "$run/openvpn.pid" --ssh-user "$user"
+  [ -z "$local" ] || set -- "$@" --local "$local"
+  as_account "$versions/$version/setup" "$@" >"$work/setup" || die "$?" 'setup failed; its message is above'
+}
+
+as_account() { (cd / && exec runuser -u "$user" -- "$@"); }
+
+ssh_access() {
+  mkdir -p /etc/ssh/sshd_config.d /run/sshd # Debian's service makes the second one at its start
+  keys_place
+  cp -f "$drop_in" "$work/drop-in" 2>/dev/null || :
+  ssh_drop_in | place "$drop_in"
+  sshd -t 2>"$work/sshd" || ssh_undo "sshd does not accept it: $(head -n 3 "$work/sshd")"
+  sshd -T -C "user=$user,host=localhost,addr=127.0.0.1" >"$work/sshd-user" || ssh_undo 'sshd -T failed'
+  grep -qxF "forcecommand $gate" "$work/sshd-user" ||
+    ssh_undo 'it has no effect; /etc/ssh/sshd_config must have the line "Include /etc/ssh/sshd_config.d/*.conf" at its top'
+  if grep -q '^allow\(users\|groups\) ' "$work/sshd-user"; then
+    say "look at AllowUsers and AllowGroups in sshd's configuration: they must let $user in"
+  fi
+}
+
+ssh_undo() { # WHY
+  if [ -e "$work/drop-in" ]; then cp -f "$work/drop-in" "$drop_in"; else rm -f "$drop_in"; fi
+  die 70 "$drop_in was taken back, because $1; cure that and run install.sh again"
+}
+
+ssh_drop_in() {
+  cat <<END
+# The account of the VPN platform: one command, by key, and nothing else.
+# Written by install.sh: the next run overwrites changes.
+Match User $user
+  ForceCommand $gate
+  AuthenticationMethods publickey
+  PubkeyAuthentication yes
+  AuthorizedKeysFile $etc/authorized_keys
+  AuthorizedKeysCommand none
+  TrustedUserCAKeys none
+  PasswordAuthentication no
+  KbdInteractiveAuthentication no
+  DisableForwarding yes
+  AllowTcpForwarding no
+  AllowStreamLocalForwarding no
+  AllowAgentForwarding no
+  X11Forwarding no
+  PermitTunnel no
+  PermitTTY no
+  PermitUserRC no
+  ClientAliveInterval 30
+  ClientAliveCountMax 4
+Match all
+END
+}
+
+# --- services ---------------------------------------------------------------------
+
+unit_openvpn() {
+  cat <<END
+[Unit]
+Description=OpenVPN server of the VPN host
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+Type=notify
+RuntimeDirectory=vpn-host
+RuntimeDirectoryMode=0755
+ExecStart=/usr/sbin/openvpn --suppress-timestamps --config $state/server/openvpn.conf
+CapabilityBoundingSet=CAP_IPC_LOCK CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_NET_RAW CAP_SETGID CAP_SETUID CAP_SETPCAP CAP_SYS_CHROOT CAP_DAC_OVERRIDE CAP_AUDIT_WRITE
+LimitNPROC=10
+DeviceAllow=/dev/null rw
+DeviceAllow=/dev/net/tun rw
+ProtectSystem=true
+ProtectHome=true
+PrivateTmp=true
+Restart=on-failure
+RestartSec=5s
+
+[Install]
+WantedBy=multi-user.target
+END
+}
+
+# OpenVPN refuses everybody once the CRL has expired: it is made anew every day.
+unit_crl_service() {
+  cat <<END
+[Unit]
+Description=Renew the CRL of the VPN host
+
+[Service]
+Type=oneshot
+User=$user
+ExecStart=$link/vpn-host $state
+StandardInput=data
+StandardInputText=vpn-host 1
+StandardInputText=verb=crl
+StandardInputText=end=20
+END
+}
+
+unit_crl_timer() {
+  cat <<'END'
+[Unit]
+Description=Renew the CRL of the VPN host every day
+
+[Timer]
+OnCalendar=daily
+RandomizedDelaySec=1h
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+END
+}
+
+services() {
+  unit_crl_service | place "$units/vpn-host-crl.service"
+  unit_crl_timer | place "$units/vpn-host-crl.timer"
+  unit_openvpn | place "$units/vpn-host-openvpn.service"
+  if [ -d /run/systemd/system ]; then services_start; else services_by_hand; fi
+}
+
+# OpenVPN is restarted only when it would read something else than it did when it
+# was started last: a restart ends every session for some seconds. A reload of sshd
+# ends nothing.
+services_start() {
+  systemctl daemon-reload || die 69 'systemctl daemon-reload failed; its message is above'
+  systemctl reload-or-restart ssh.service || die 69 'sshd did not take its new configuration; see journalctl -u ssh, then run install.sh again'
+  systemctl --quiet enable --now vpn-host-crl.timer || die 69 'the CRL timer did not start; see journalctl -u vpn-host-crl.timer'
+  systemctl --quiet enable vpn-host-openvpn.service || die 69 'systemctl enable failed; its message is above'
+  act=restart
+  openvpn_input >"$work/openvpn" || die 70 "$state/server is damaged; restore it from the backup"
+  ! cmp -s "$work/openvpn" "$etc/openvpn.started" || act=start
+  systemctl "$act" vpn-host-openvpn.service ||
+    die 69 'OpenVPN did not start; see journalctl -u vpn-host-openvpn, cure it, run install.sh again'
+  place "$etc/openvpn.started" <"$work/openvpn"
+}
+
+openvpn_input() { sha256sum "$units/vpn-host-openvpn.service" "$state/server/openvpn.conf" "$state/server/server.crt"; }
+
+services_by_hand() {
+  cat <<END
+
+systemd does not run here, so nothing was started. At every start of the machine, as root:
+  mkdir -p /run/sshd && /usr/sbin/sshd
+  mkdir -p $run && /usr/sbin/openvpn --daemon vpn-host --config $state/server/openvpn.conf
+Every day, as $user, from cron for example (OpenVPN refuses everybody once the CRL has expired):
+  printf 'vpn-host 1\nverb=crl\nend=20\n' | $link/vpn-host $state
+Now: an sshd that runs already needs a reload, an OpenVPN that runs a restart if options changed.
+END
+}
+
+# --- the end ----------------------------------------------------------------------
+
+self_test() {
+  printf 'vpn-host 1\nverb=check\nend=22\n' >"$work/request"
+  as_account "$link/vpn-host" "$state" <"$work/request" >"$work/reply" || {
+    sed -n 's/^error=/vpn-host says: /p' "$work/reply" >&2
+    die 70 'the host is installed and its check fails; cure what it says above, then run install.sh again'
+  }
+}
+
+# The platform takes Ed25519 and ECDSA keys; the first of them that sshd shows.
+host_key() {
+  host_key=
+  for kind in ed25519 ecdsa; do
+    while read -r word file; do
+      case $word:$file in hostkey:*"_${kind}_"*) ;; *) continue ;; esac
+      [ -n "$host_key" ] || [ ! -r "$file.pub" ] || host_key=$(cut -d ' ' -f 1,2 "$file.pub")
+    done <"$work/sshd-user"
+  done
+  [ -n "$host_key" ] || die 70 'sshd has no Ed25519 or ECDSA host key; ssh-keygen -A makes them, then run install.sh again'
+}
+
+report() {
+  ssh_port=$(sed -n 's/^port //p;T;q' "$work/sshd-user")
+  cat <<END
+
+This is a VPN host. Give registerServer exactly this:
+  host:    $ssh_host
+  port:    $ssh_port
+  user:    $user
+  hostKey: $host_key
+
+Clients need $port/$proto open to $remote; the platform needs $ssh_port/tcp. Back up $state: it is the CA.
+END
+}
+
+options_read "$@"
+begin
+options_recall
+options_check
+packages
+keys_check
+account
+scripts
+state_directory
+scripts_switch
+ssh_access
+options_remember
+services
+self_test
+host_key
+report
