@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod audit_chain;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod lock;
 #[cfg(test)]
 mod refusals;
