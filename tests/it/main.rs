@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod audit_chain;
 #[cfg(test)]
+mod host;
+#[cfg(test)]
 mod lock;
+#[cfg(test)]
+mod queue;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
