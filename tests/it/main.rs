@@ -11,4 +11,6 @@ mod lock;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod service;
+#[cfg(test)]
 mod store;

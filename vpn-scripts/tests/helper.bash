@@ -214,18 +214,21 @@ use_shims() {
   done
 }
 
-# interrupted MODE N: the request on standard input, interrupted at its N-th command.
-# Fails when the request has fewer. Sets status; there may be no reply.
-interrupted() {
-  local shim=$BATS_TEST_TMPDIR/shim
+# with_shim MODE N COMMAND...: COMMAND, interrupted at the N-th command that it calls.
+# Fails when it calls fewer. Sets status.
+with_shim() {
+  local shim=$BATS_TEST_TMPDIR/shim path=$PATH
   rm -rf "$shim"
   mkdir "$shim"
   : >"$shim/calls"
   status=0
-  {
-    SHIM=$shim SHIM_MODE=$1 SHIM_AT=$2 SHIM_PATH=$PATH PATH=$shims:$PATH \
-      bash -c 'echo $$ >"$SHIM/victim"; exec "$@"' - "$shell" "$libexec/vpn-host" "$state" \
-      >"$BATS_TEST_TMPDIR/reply" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
-  } 2>/dev/null
+  # shellcheck disable=SC2016 # for the inner shell
+  SHIM=$shim SHIM_MODE=$1 SHIM_AT=$2 SHIM_PATH=$path PATH=$shims:$path \
+    bash -c 'echo $$ >"$SHIM/victim"; exec "$@"' - "${@:3}" || status=$?
   [ -e "$shim/fired" ]
+}
+
+# interrupted MODE N: the request on standard input. There may be no reply.
+interrupted() {
+  with_shim "$1" "$2" "$shell" "$libexec/vpn-host" "$state" 2>"$BATS_TEST_TMPDIR/stderr" >"$BATS_TEST_TMPDIR/reply"
 }

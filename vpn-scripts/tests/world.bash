@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # the variables of helper.bash
+# shellcheck disable=SC2016,SC2154 # text for other shells; the variables of helper.bash
 # A world of its own for tests that start real programs: mount, network and process
 # namespaces. /etc, /usr/local and /var/lib can be written, and nothing of that is
 # seen outside; /run is empty; there is loopback only. When its first process is

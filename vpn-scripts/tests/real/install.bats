@@ -39,8 +39,12 @@ setup() {
 
 # What the installer would change, seen from outside the world.
 outside() {
-  { stat -c '%n %Y %i' /etc/passwd /etc/shadow /etc/group /etc/ssh /etc/ssh/sshd_config.d /usr/local/libexec /var/lib /etc/systemd/system
-    ls -d /etc/vpn-host /usr/local/libexec/vpn-host* /var/lib/vpn-host /run/vpn-host /etc/ssh/sshd_config.d/10-vpn-host.conf; } 2>/dev/null || :
+  {
+    getent passwd vpn-host
+    getent group vpn-host
+    sha256sum /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*
+    find /etc/vpn-host /usr/local/libexec/vpn-host* /var/lib/vpn-host /run/vpn-host /etc/systemd/system -printf '%p %m %u %T@ %l\n' | sort
+  } 2>/dev/null || :
 }
 
 install() { in_world "$here/release/install.sh" "$@"; }
