@@ -11,6 +11,7 @@ mod db;
 pub mod hosts;
 mod macros;
 pub mod platform;
+pub mod programs;
 pub mod proxy;
 pub mod redis;
 mod wait;
