@@ -55,7 +55,8 @@ impl Api for PlatformApi {
         async move {
             let health = self.platform.readiness().await;
             let checks = health.checks.into_iter();
-            let checks = checks.map(|it| Check { name: it.name, status: it.status.as_str(), took: it.latency }).collect();
+            let checks =
+                checks.map(|it| Check { name: it.name, status: it.status.as_str(), took: it.latency }).collect();
             // Without Redis, requests are accepted and done later: that is ready.
             Readiness { ready: health.status != HealthStatus::Down, checks }
         }

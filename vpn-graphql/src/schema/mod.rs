@@ -10,10 +10,10 @@ mod session;
 mod subscription;
 mod types;
 
-use async_graphql::{SDLExportOptions, Schema, SchemaBuilder};
+use async_graphql::{Error, SDLExportOptions, Schema, SchemaBuilder};
 
-pub(crate) use self::{session::Session, types::UserError};
 use self::{mutation::Mutation, query::Query, subscription::Subscription, types::LiveEvent};
+pub(crate) use self::{session::Session, types::UserError};
 
 pub(crate) type PlatformSchema = Schema<Query, Mutation, Subscription>;
 
@@ -23,6 +23,10 @@ const MAX_DEPTH: usize = 15;
 const MAX_COST: usize = 10_000;
 /// Directives on one field.
 const MAX_DIRECTIVES: usize = 5;
+
+/// What a field gives that may be null and may fail. With `Result<Option<T>, Error>` async-graphql
+/// would null the field's parent when it fails; the specification wants the field itself to be null.
+type Nullable<T> = Option<Result<T, Error>>;
 
 /// The schema. The platform comes with each request, in its [`Session`].
 pub(crate) fn schema() -> PlatformSchema {

@@ -4,7 +4,7 @@ use async_graphql::{Context, Error, ID, Object};
 use vpn_core::domain::{ClientId, JobId, ServerId};
 
 use super::{
-    Session,
+    Nullable, Session,
     cursor::{self, AuditId, cost},
     inputs::{AuditFilter, ClientFilter, JobFilter},
     types::{
@@ -25,27 +25,13 @@ impl Query {
     }
 
     /// Anything by its global id; null when there is none.
-    async fn node(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Node>, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
-        let found = if let Ok(id) = id.parse::<ClientId>() {
-            platform.client(caller, id).await.map(|found| found.map(|client| VpnClient(client).into()))
-        } else if let Ok(id) = id.parse::<JobId>() {
-            platform.job(caller, id).await.map(|found| found.map(|job| Job(job).into()))
-        } else if let Ok(id) = id.parse::<ServerId>() {
-            platform.server(caller, id).await.map(|found| found.map(|server| VpnServer(server).into()))
-        } else if let Ok(AuditId(seq)) = id.parse() {
-            platform.audit_entry(caller, seq).await.map(|found| found.map(|entry| AuditEntry(entry).into()))
-        } else {
-            Ok(None)
-        };
-        found.map_err(told)
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> Nullable<Node> {
+        find_node(ctx, &id).await.transpose()
     }
 
     /// A client; null when there is none.
-    async fn client(&self, ctx: &Context<'_>, id: ID) -> Result<Option<VpnClient>, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
-        let Ok(id) = id.parse() else { return Ok(None) };
-        Ok(platform.client(caller, id).await.map_err(told)?.map(VpnClient))
+    async fn client(&self, ctx: &Context<'_>, id: ID) -> Nullable<VpnClient> {
+        find_client(ctx, id.parse().ok()?).await.transpose()
     }
 
     /// Clients, newest first.
@@ -72,10 +58,8 @@ impl Query {
     }
 
     /// A job; null when there is none.
-    async fn job(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Job>, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
-        let Ok(id) = id.parse() else { return Ok(None) };
-        Ok(platform.job(caller, id).await.map_err(told)?.map(Job))
+    async fn job(&self, ctx: &Context<'_>, id: ID) -> Nullable<Job> {
+        find_job(ctx, id.parse().ok()?).await.transpose()
     }
 
     /// Jobs, newest first.
@@ -121,5 +105,40 @@ impl Query {
     async fn health(&self, ctx: &Context<'_>) -> Result<Health, Error> {
         let Session { platform, caller, .. } = Session::of(ctx)?;
         Ok(platform.health(caller).await.map_err(told)?.into())
+    }
+}
+
+async fn find_client(ctx: &Context<'_>, id: ClientId) -> Result<Option<VpnClient>, Error> {
+    let Session { platform, caller, .. } = Session::of(ctx)?;
+    Ok(platform.client(caller, id).await.map_err(told)?.map(VpnClient))
+}
+
+async fn find_job(ctx: &Context<'_>, id: JobId) -> Result<Option<Job>, Error> {
+    let Session { platform, caller, .. } = Session::of(ctx)?;
+    Ok(platform.job(caller, id).await.map_err(told)?.map(Job))
+}
+
+async fn find_server(ctx: &Context<'_>, id: ServerId) -> Result<Option<VpnServer>, Error> {
+    let Session { platform, caller, .. } = Session::of(ctx)?;
+    Ok(platform.server(caller, id).await.map_err(told)?.map(VpnServer))
+}
+
+async fn find_entry(ctx: &Context<'_>, id: AuditId) -> Result<Option<AuditEntry>, Error> {
+    let Session { platform, caller, .. } = Session::of(ctx)?;
+    Ok(platform.audit_entry(caller, id.0).await.map_err(told)?.map(AuditEntry))
+}
+
+/// Its prefix says of which kind an id is.
+async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Error> {
+    if let Ok(id) = id.parse() {
+        Ok(find_client(ctx, id).await?.map(Node::from))
+    } else if let Ok(id) = id.parse() {
+        Ok(find_job(ctx, id).await?.map(Node::from))
+    } else if let Ok(id) = id.parse() {
+        Ok(find_server(ctx, id).await?.map(Node::from))
+    } else if let Ok(id) = id.parse() {
+        Ok(find_entry(ctx, id).await?.map(Node::from))
+    } else {
+        Ok(None)
     }
 }

@@ -1,9 +1,14 @@
 //! What resolvers have of the request.
 
-use async_graphql::{Context, Error, dataloader::DataLoader};
+use std::hash::Hash;
+
+use async_graphql::{
+    Context, Error,
+    dataloader::{DataLoader, Loader},
+};
 use vpn_core::{domain::Caller, service::Platform};
 
-use super::loaders::Batches;
+use super::{Nullable, loaders::Batches};
 use crate::error;
 
 /// One request: who asks, whom to ask, and the look-ups that are done in batches.
@@ -23,5 +28,19 @@ impl Session {
     /// The request that this resolver belongs to.
     pub(super) fn of<'a>(ctx: &Context<'a>) -> Result<&'a Self, Error> {
         ctx.data::<Self>().map_err(|_| error::bug("a resolver without a session"))
+    }
+
+    /// Looks one thing up, together with what others of this request look up; null when it is not there.
+    pub(super) async fn find<K, T>(ctx: &Context<'_>, key: K) -> Nullable<T>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        Batches: Loader<K, Error = Error>,
+        T: From<<Batches as Loader<K>>::Value>,
+    {
+        let session = match Self::of(ctx) {
+            Ok(session) => session,
+            Err(error) => return Some(Err(error)),
+        };
+        session.batches.load_one(key).await.map(|found| found.map(T::from)).transpose()
     }
 }

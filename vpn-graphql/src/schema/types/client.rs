@@ -10,7 +10,7 @@ use super::{AuditEntryConnection, ClientStatus, DateTime, Job, JobConnection, Vp
 use crate::{
     error::{bug, told},
     schema::{
-        Session,
+        Nullable, Session,
         cursor::{self, AuditId, nested_cost},
         loaders::CurrentJobOf,
     },
@@ -52,8 +52,7 @@ impl VpnClient {
 
     /// Where it belongs.
     async fn server(&self, ctx: &Context<'_>) -> Result<VpnServer, Error> {
-        let found = Session::of(ctx)?.batches.load_one(self.0.server_id).await?;
-        found.map(VpnServer::from).ok_or_else(|| bug("a client without its server"))
+        Session::find(ctx, self.0.server_id).await.unwrap_or_else(|| Err(bug("a client without its server")))
     }
 
     /// Where it is in its life.
@@ -62,12 +61,12 @@ impl VpnClient {
     }
 
     /// The job that is at work on it now; null when none is.
-    async fn current_job(&self, ctx: &Context<'_>) -> Result<Option<Job>, Error> {
+    async fn current_job(&self, ctx: &Context<'_>) -> Nullable<Job> {
         // No job is left, and none begins, once a client is revoked.
         if matches!(self.0.state, ClientState::Revoked { .. }) {
-            return Ok(None);
+            return None;
         }
-        Ok(Session::of(ctx)?.batches.load_one(CurrentJobOf(self.0.id)).await?.map(Job::from))
+        Session::find(ctx, CurrentJobOf(self.0.id)).await
     }
 
     /// Its certificate, the only one in its life; null before one is issued.

@@ -7,7 +7,10 @@ use vpn_core::{
 };
 
 use super::{DateTime, JobKind, JobState, VpnClient};
-use crate::{error::bug, schema::Session};
+use crate::{
+    error::bug,
+    schema::{Nullable, Session},
+};
 
 pub(crate) struct Job(pub(crate) CoreJob);
 
@@ -58,8 +61,7 @@ impl Job {
 
     /// Whom it is for.
     async fn client(&self, ctx: &Context<'_>) -> Result<VpnClient, Error> {
-        let found = Session::of(ctx)?.batches.load_one(self.0.client_id).await?;
-        found.map(VpnClient::from).ok_or_else(|| bug("a job without its client"))
+        Session::find(ctx, self.0.client_id).await.unwrap_or_else(|| Err(bug("a job without its client")))
     }
 
     /// Who asked for it.
@@ -68,9 +70,8 @@ impl Job {
     }
 
     /// The failed job that it repeats; null when it repeats none.
-    async fn retry_of(&self, ctx: &Context<'_>) -> Result<Option<Job>, Error> {
-        let Some(id) = self.0.retry_of else { return Ok(None) };
-        Ok(Session::of(ctx)?.batches.load_one(id).await?.map(Self))
+    async fn retry_of(&self, ctx: &Context<'_>) -> Nullable<Job> {
+        Session::find(ctx, self.0.retry_of?).await
     }
 
     /// How often it was tried.
