@@ -9,7 +9,7 @@ use crate::{network::Network, platform::Platform, report::Report};
 
 const NAME: &str = "alice-laptop";
 const STATUS: &str = "subscription($id: ID!) { clientStatus(id: $id) { status job { kind state step attempts lastError { code message } } } }";
-const AUDIT: &str = "query($after: String) { auditLog(first: 100, after: $after) { nodes { seq at actor action outcome } pageInfo { hasNextPage endCursor } } }";
+const AUDIT: &str = "query($after: String) { auditLog(first: 100, after: $after) { edges { node { seq at actor action outcome } } pageInfo { hasNextPage endCursor } } }";
 
 pub(crate) struct Story<'a> {
     sandbox: &'a Sandbox,
@@ -143,10 +143,10 @@ impl<'a> Story<'a> {
 
     async fn audit_trail(&self, admin: &Api) -> Result<()> {
         let page = admin.query(AUDIT, json!({})).await?;
-        let entries = page.pointer("/auditLog/nodes").and_then(Value::as_array).context("the log has entries")?;
+        let entries = page.pointer("/auditLog/edges").and_then(Value::as_array).context("the log has entries")?;
         self.report.step("audit", format!("{} entries, oldest first:", entries.len()));
         for entry in entries.iter().rev() {
-            let field = |name: &str| text(entry, name).unwrap_or("?").to_owned();
+            let field = |name: &str| text(entry, &format!("/node{name}")).unwrap_or("?").to_owned();
             self.report.detail(format!(
                 "{:>3}  {}  {:<14} {:<22} {}",
                 field("/seq"),

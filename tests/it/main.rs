@@ -1,1 +1,10 @@
-fn main(){}
+//! The integration tests: one binary, so that services are started once.
+
+#[cfg(test)]
+mod audit_chain;
+#[cfg(test)]
+mod lock;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod store;

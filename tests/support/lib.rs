@@ -1,1 +1,21 @@
-//! x
+//! The harness of the integration tests: real services, fresh databases, and what makes them fail.
+//!
+//! Services are started once per test process, by the first test that asks, and go with the process.
+//! A service that is not installed is an error that names its Debian package, never a skipped test.
+
+mod ambient;
+pub mod attack;
+pub mod csr;
+pub mod databases;
+mod db;
+pub mod hosts;
+mod macros;
+pub mod proxy;
+pub mod redis;
+mod wait;
+mod world;
+
+pub use ambient::stepping;
+pub use db::{Database, Db};
+pub use wait::{eventually, soon};
+pub use world::{World, certificate, failure, told};

@@ -147,8 +147,10 @@ pub struct Events {
 
 struct Shared {
     store: Store,
-    redis: Option<ConnectionManager>,
+    /// Wakes the pump.
     grown: Arc<Notify>,
+    /// Wakes the task that tells other processes.
+    tell: Arc<Notify>,
     feed: broadcast::Sender<Told>,
     _pump: DropGuard,
 }
@@ -165,25 +167,21 @@ impl Events {
     #[must_use]
     pub fn follow(store: Store, redis: Option<(ConnectionManager, String)>) -> Self {
         let (feed, _) = broadcast::channel(BEHIND);
-        let (grown, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+        let (grown, tell, stop) = (Arc::new(Notify::new()), Arc::new(Notify::new()), CancellationToken::new());
         let pump = Pump { store: store.clone(), feed: feed.clone(), grown: Arc::clone(&grown) };
         tokio::spawn(stop.clone().run_until_cancelled_owned(pump.run()));
-        let connection = redis.map(|(connection, url)| {
+        if let Some((connection, url)) = redis {
             tokio::spawn(stop.clone().run_until_cancelled_owned(listen(url, Arc::clone(&grown))));
-            connection
-        });
-        Self { shared: Arc::new(Shared { store, redis: connection, grown, feed, _pump: stop.drop_guard() }) }
+            tokio::spawn(stop.clone().run_until_cancelled_owned(announce(connection, Arc::clone(&tell))));
+        }
+        Self { shared: Arc::new(Shared { store, grown, tell, feed, _pump: stop.drop_guard() }) }
     }
 
-    /// The log has grown: to be called after a commit. An announcement that is lost costs a second.
-    pub async fn announce(&self) {
+    /// The log has grown: to be called after a commit. Waits for nothing; an announcement that is lost
+    /// costs other processes' subscribers a second.
+    pub fn announce(&self) {
         self.shared.grown.notify_one();
-        if let Some(redis) = &self.shared.redis {
-            let told: Result<i64, _> = redis.clone().publish(CHANNEL, "").await;
-            if let Err(error) = told {
-                tracing::debug!(%error, "other processes hear of a change only when they look");
-            }
-        }
+        self.shared.tell.notify_one();
     }
 
     /// The entries behind `after`, of one client or of all, and then every new one; each once, in
@@ -272,6 +270,18 @@ impl Pump {
                 // An error means that nobody listens.
                 let _nobody = self.feed.send(Some(Arc::new(entry)));
             }
+        }
+    }
+}
+
+/// Tells other processes that the log has grown; changes that come while one is told of are told of
+/// together.
+async fn announce(mut redis: ConnectionManager, tell: Arc<Notify>) {
+    loop {
+        tell.notified().await;
+        let told: Result<i64, _> = redis.publish(CHANNEL, "").await;
+        if let Err(error) = told {
+            tracing::debug!(%error, "other processes hear of a change only when they look");
         }
     }
 }

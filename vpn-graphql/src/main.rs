@@ -2,8 +2,17 @@
 
 mod cli;
 
+use std::process::ExitCode;
+
 use clap::Parser as _;
 
-fn main() -> anyhow::Result<()> {
-    cli::Cli::parse().run()
+#[tokio::main]
+async fn main() -> ExitCode {
+    match cli::Cli::parse().run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("vpn-graphql: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -78,9 +78,13 @@ value() {
   sed -n "/^payload=/q; s/^$1=//p" "$BATS_TEST_TMPDIR/reply"
 }
 
+payload_size() {
+  sed -n 's/^payload=//p;T;q' "$BATS_TEST_TMPDIR/reply"
+}
+
 payload() {
   local size
-  size=$(sed -n 's/^payload=//p;T;q' "$BATS_TEST_TMPDIR/reply")
+  size=$(payload_size)
   [ -n "$size" ] || return 1
   sed '1,/^payload=/d' "$BATS_TEST_TMPDIR/reply" | head -c "$size"
 }
@@ -145,12 +149,20 @@ wait_for() {
   done
 }
 
+# end PROCESS: by its number, and see it go.
+end() {
+  kill -9 "$1" 2>/dev/null || :
+  wait "$1" 2>/dev/null || :
+}
+
 # files DIRECTORY: how many there are in this directory of the state.
 files() {
   local found
   found=$(ls "$state/$1")
   if [ -z "$found" ]; then echo 0; else wc -l <<<"$found"; fi
 }
+
+parts=()
 
 # apart N COMMAND...: COMMAND in the background, with replies of its own, in parts/N.
 apart() {
@@ -162,11 +174,13 @@ apart() {
     "$@"
     echo "$status" >"$BATS_TEST_TMPDIR/status"
   ) 3>&- &
+  parts+=("$!")
 }
 
 # collect: sets statuses, of everything that ran apart, sorted, once all has ended.
 collect() {
-  wait
+  wait "${parts[@]}"
+  parts=()
   statuses=$(sort -n "$BATS_TEST_TMPDIR"/parts/*/status | paste -s -d ' ')
 }
 

@@ -34,7 +34,7 @@ impl MariaDb {
         let accounts = format!(
             "ALTER USER 'root'@'localhost' IDENTIFIED BY '{password}';\n\
              CREATE OR REPLACE USER 'vpn'@'127.0.0.1' IDENTIFIED BY '{password}';\n\
-             GRANT ALL ON *.* TO 'vpn'@'127.0.0.1';\n"
+             GRANT ALL ON *.* TO 'vpn'@'127.0.0.1' WITH GRANT OPTION;\n"
         );
         home.write("accounts.sql", &accounts)?;
         home.launch(&find_program("mariadb-install-db")?)?

@@ -93,7 +93,7 @@ impl Attempt<'_> {
         self.job = tx.advance_job(&self.job, next, self.lease.fence()).await?;
         let entry = entry(act, &self.client, &self.job, JobState::Running).with("run", evidence.to_json());
         tx.commit(entry, []).await?;
-        self.runner.events.announce().await;
+        self.runner.events.announce();
         Ok(())
     }
 
@@ -105,7 +105,7 @@ impl Attempt<'_> {
         }
         let entry = entry(JobAct::Succeeded, &self.client, &self.job, JobState::Succeeded);
         tx.commit(entry.with("run", evidence.to_json()), []).await?;
-        self.runner.events.announce().await;
+        self.runner.events.announce();
         tracing::info!(
             job.id = %self.job.id, job.kind = self.job.kind().as_str(), client.id = %self.client.id,
             job.attempts = self.job.attempts, "the job succeeded"
@@ -147,7 +147,7 @@ impl Attempt<'_> {
             None => entry,
         };
         tx.commit(entry, []).await?;
-        self.runner.events.announce().await;
+        self.runner.events.announce();
         self.log(&failure, again);
         Ok(())
     }
@@ -156,7 +156,7 @@ impl Attempt<'_> {
         let tx = self.runner.store.begin().await?;
         let entry = entry(JobAct::Fenced, &self.client, &self.job, JobState::Running);
         tx.commit(entry, []).await?;
-        self.runner.events.announce().await;
+        self.runner.events.announce();
         tracing::warn!(job.id = %self.job.id, fence = %self.fence().token(), "another worker took over; nothing was changed here");
         Ok(())
     }

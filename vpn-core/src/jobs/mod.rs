@@ -135,7 +135,7 @@ impl Runner {
         let claimed = tx.claim_job(job, first, lease.fence(), self.policy.lease).await?;
         let entry = entry(JobAct::Started, client, &claimed, JobState::Running);
         tx.commit(entry, []).await?;
-        self.events.announce().await;
+        self.events.announce();
         Ok(claimed)
     }
 
@@ -147,7 +147,7 @@ impl Runner {
         let Some(job) = waiting else { return Ok(()) };
         tx.cancel_job(job.id).await?;
         tx.commit(entry(JobAct::Canceled, &client, &job, JobState::Canceled), []).await?;
-        self.events.announce().await;
+        self.events.announce();
         Ok(())
     }
 

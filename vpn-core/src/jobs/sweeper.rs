@@ -98,7 +98,7 @@ impl Sweeper {
             None
         };
         tx.commit(first, second).await?;
-        self.events.announce().await;
+        self.events.announce();
         tracing::warn!(job.id = %id, job.state = state.as_str(), "a job was taken from a lost worker");
         Ok(())
     }

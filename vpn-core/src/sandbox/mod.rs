@@ -188,6 +188,10 @@ async fn prepare(directory: Option<&Path>) -> Result<(Janitor, PathBuf, PathBuf)
         janitor::suitable(&run)?;
         return Ok((janitor, run.clone(), run));
     };
+    // Before it is made: a path that is refused leaves nothing behind. Links on the way may change it.
+    let absolute =
+        std::path::absolute(directory).map_err(|source| SandboxError::io("opening", directory, source))?;
+    janitor::suitable(&absolute)?;
     files::make_directory(directory, 0o711)?;
     let directory =
         std::fs::canonicalize(directory).map_err(|source| SandboxError::io("opening", directory, source))?;

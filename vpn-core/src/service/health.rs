@@ -8,7 +8,7 @@ use super::Platform;
 use crate::{
     domain::{Caller, Permission},
     error::Error,
-    lock::check_redis,
+    lock::{RedisUnfit, check_redis},
     queue::QueueHealth,
 };
 
@@ -89,6 +89,11 @@ impl Platform {
         Health { status, checks, queue: numbers, oldest_due }
     }
 
+    /// Whether Redis answers, and is fit for locks.
+    pub async fn check_redis(&self) -> Result<(), RedisUnfit> {
+        check_redis(&self.deps.redis).await
+    }
+
     async fn database_health(&self) -> (HealthCheck, Option<Duration>) {
         let look = async {
             self.store().opened().await?;
@@ -105,7 +110,7 @@ impl Platform {
 
     /// Without Redis, requests are accepted and done later.
     async fn redis_health(&self) -> HealthCheck {
-        let (found, latency) = timed(check_redis(&self.deps.redis)).await;
+        let (found, latency) = timed(self.check_redis()).await;
         let message = match found {
             Some(Ok(())) => None,
             Some(Err(error)) => Some(format!("{error}; jobs are accepted and wait until it is back")),

@@ -43,6 +43,9 @@ pub use work::{ProvisionClient, RetryJob, RevokeClient};
 /// Redis answers within this time, or the request goes on without it.
 const REDIS_RESPONSE: Duration = Duration::from_secs(2);
 
+/// How long an accepted request waits for the queue to hear of it.
+const RING_PATIENCE: Duration = Duration::from_millis(500);
+
 /// What the use cases need.
 #[derive(Clone)]
 pub struct Deps {
@@ -132,22 +135,27 @@ impl Platform {
     async fn record(&self, entry: Entry) -> Result<(), StoreError> {
         let tx = self.store().begin().await?;
         tx.commit(entry, []).await?;
-        self.deps.events.announce().await;
+        self.deps.events.announce();
         Ok(())
     }
 
     /// Commits, and lets everybody know.
     async fn commit(&self, tx: Tx, first: Entry, more: Vec<Entry>) -> Result<(), StoreError> {
         tx.commit(first, more).await?;
-        self.deps.events.announce().await;
+        self.deps.events.announce();
         Ok(())
     }
 
     /// Rings for a job that was just queued. It is accepted whether or not the queue hears of it: what
     /// could not be rung is noted, and the sweeper rings.
     async fn ring(&self, job: &Job) {
-        let Err(error) = self.deps.bell.ring(job.id, job.generation).await else { return };
-        tracing::warn!(job.id = %job.id, %error, "the job is accepted, but the queue could not be told; the sweeper will");
+        let rung = tokio::time::timeout(RING_PATIENCE, self.deps.bell.ring(job.id, job.generation)).await;
+        let error = match rung {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        tracing::warn!(job.id = %job.id, error, "the job is accepted, but the queue could not be told; the sweeper will");
         let noted = async {
             let mut tx = self.store().begin().await?;
             tx.note_unrung(job.id).await?;

@@ -3,7 +3,7 @@
 use std::{sync::Once, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::{Any, AnyPool, Executor as _, migrate::Migrator, pool::PoolOptions};
+use sqlx::{Any, AnyConnection, AnyPool, Executor as _, migrate::Migrator, pool::PoolOptions};
 
 use super::{Dialect, Store, StoreError};
 use crate::audit::{Action, Entry};
@@ -75,18 +75,37 @@ impl Store {
         Ok(Self { pool, dialect })
     }
 
-    /// Brings the schema up to date and, the first time, opens the audit log.
+    /// Brings the schema up to date and, the first time, opens the audit log. Several processes may do
+    /// it at once: one works, the others wait.
     pub async fn migrate(&self, kind: Opened) -> Result<(), StoreError> {
-        let migrator = match self.dialect {
-            Dialect::Sqlite => &SQLITE,
-            Dialect::Postgres => &POSTGRES,
-            Dialect::MySql => &MYSQL,
-        };
-        migrator.run(&self.pool).await.map_err(|error| match error {
-            sqlx::migrate::MigrateError::Execute(error) => StoreError::from(error),
-            other => StoreError::Schema(format!("the schema could not be brought up to date: {other}")),
-        })?;
-        self.open_log(kind).await
+        match self.dialect {
+            // sqlx has no lock here: the write lock is taken before it looks at what is to be done.
+            Dialect::Sqlite => {
+                let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+                bring_up_to_date(&SQLITE, &mut tx).await?;
+                tx.commit().await?;
+            }
+            Dialect::Postgres => bring_up_to_date(&POSTGRES, &mut *self.pool.acquire().await?).await?,
+            Dialect::MySql => self.migrate_mysql().await?,
+        }
+        match self.open_log(kind).await {
+            // Another process was faster; its origin stands.
+            Err(StoreError::Duplicate(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// sqlx asks for its lock with an endless wait, which MariaDB takes for none.
+    async fn migrate_mysql(&self) -> Result<(), StoreError> {
+        let mut conn = self.pool.acquire().await?;
+        let lock = "SELECT CAST(COALESCE(GET_LOCK(CONCAT('vpn-schema-', MD5(DATABASE())), 60), 0) AS SIGNED)";
+        let locked: i64 = sqlx::query_scalar(lock).fetch_one(&mut *conn).await?;
+        if locked != 1 {
+            return Err(StoreError::Schema("another process has been at the schema for a minute: look at it".to_owned()));
+        }
+        let done = bring_up_to_date(&MYSQL, &mut conn).await;
+        sqlx::query("DO RELEASE_LOCK(CONCAT('vpn-schema-', MD5(DATABASE())))").execute(&mut *conn).await?;
+        done
     }
 
     async fn open_log(&self, kind: Opened) -> Result<(), StoreError> {
@@ -103,11 +122,7 @@ impl Store {
         };
         tx.insert_setting(MODE, mode).await?;
         let entry = Entry::by_system("migrate", Action::LogOpened).with("mode", mode);
-        match tx.commit(entry, []).await {
-            // Another process was faster; its origin stands.
-            Err(StoreError::Duplicate(_)) => Ok(()),
-            other => other.map(drop),
-        }
+        tx.commit(entry, []).await.map(drop)
     }
 
     /// What kind of database this is. [`StoreError::Schema`] when it was never set up.
@@ -119,6 +134,13 @@ impl Store {
         };
         Ok(if mode.as_deref() == Some("development") { Opened::Development } else { Opened::Production })
     }
+}
+
+async fn bring_up_to_date(migrator: &Migrator, conn: &mut AnyConnection) -> Result<(), StoreError> {
+    migrator.run(conn).await.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error) => StoreError::from(error),
+        other => StoreError::Schema(format!("the schema could not be brought up to date: {other}")),
+    })
 }
 
 /// What every connection begins with.

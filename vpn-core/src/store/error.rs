@@ -68,11 +68,11 @@ impl From<sqlx::Error> for StoreError {
                 let code = database.code().unwrap_or_default().into_owned();
                 if database.is_unique_violation() {
                     Self::Duplicate(error)
-                } else if is_contention(&code) {
+                } else if is_contention(&code) || is_lock_timeout(database.as_ref()) {
                     Self::Contended(error)
                 } else if is_shutdown(&code) {
                     Self::Unavailable(error)
-                } else if is_refusal(&code) || database.is_check_violation() {
+                } else if is_refusal(&code) || breaks_constraint(database.as_ref()) {
                     Self::Refused(error)
                 } else {
                     Self::Other(error)
@@ -83,17 +83,36 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Deadlock, serialization failure, lock time-out: PostgreSQL, MySQL (by SQLSTATE), SQLite (busy).
+/// SQLite's codes are small numbers, extended in the higher bytes; the others have five characters.
+fn sqlite_code(code: &str) -> Option<u32> {
+    code.parse().ok().filter(|_| code.len() < 5).map(|extended: u32| extended & 0xff)
+}
+
+/// Deadlock, serialization failure, lock time-out (PostgreSQL, MySQL); busy, locked (SQLite).
 fn is_contention(code: &str) -> bool {
-    matches!(code, "40001" | "40P01" | "55P03" | "1213" | "1205" | "5" | "6" | "261" | "517" | "262")
+    matches!(code, "40001" | "40P01" | "55P03") || matches!(sqlite_code(code), Some(5 | 6))
 }
 
-/// PostgreSQL: shutting down, starting, too many connections. SQLite: disk I/O, cannot open.
+/// MySQL's lock time-out has no SQLSTATE of its own.
+fn is_lock_timeout(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().is_some_and(|error| error.number() == 1205)
+}
+
+/// Shutting down, starting, too many connections, connection lost (PostgreSQL, MySQL); disk I/O, cannot
+/// open (SQLite).
 fn is_shutdown(code: &str) -> bool {
-    matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "08S01" | "08006" | "10" | "14")
+    matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "08S01" | "08004" | "08006")
+        || matches!(sqlite_code(code), Some(10 | 14))
 }
 
-/// Raised by our triggers: PL/pgSQL, SIGNAL, RAISE(ABORT).
+/// A check, a foreign key, a `NOT NULL`.
+fn breaks_constraint(error: &dyn sqlx::error::DatabaseError) -> bool {
+    use sqlx::error::ErrorKind as K;
+    matches!(error.kind(), K::CheckViolation | K::ForeignKeyViolation | K::NotNullViolation)
+}
+
+/// Raised by our triggers: `integrity_constraint_violation` in PL/pgSQL, `SIGNAL`, `RAISE(ABORT)`. Or a
+/// right that the database's user does not have.
 fn is_refusal(code: &str) -> bool {
-    matches!(code, "P0001" | "42501" | "45000" | "1811")
+    matches!(code, "23000" | "42501" | "45000" | "1811")
 }

@@ -58,7 +58,7 @@ gate() {
   cp "$libexec/gate" "$stand_in/gate"
   printf '#!/bin/sh\necho "arguments: $*"\nexec /usr/bin/env\n' >"$stand_in/vpn-host"
   chmod +x "$stand_in/vpn-host"
-  run -0 env SSH_ORIGINAL_COMMAND=vpn-host-v1 PATH=/evil:/usr/bin:/bin LC_ALL=de_DE.UTF-8 LANG=x IFS=/ ENV=/tmp/evil BASH_ENV=/tmp/evil \
+  run -0 env SSH_ORIGINAL_COMMAND=vpn-host-v1 PATH=/evil:/usr/bin:/bin LC_ALL=C.UTF-8 LANG=C IFS=/ ENV=/tmp/evil BASH_ENV=/tmp/evil \
     LD_PRELOAD= OPENSSL_CONF=/tmp/evil OPENSSL_MODULES=/tmp/evil PERL5LIB=/tmp/evil PERL5OPT=-d TZ=x HOME=/tmp CDPATH=/tmp TMPDIR=/tmp \
     "$shell" "$stand_in/gate" /state
   # dash sets PWD by itself, bash these three.
@@ -66,7 +66,7 @@ gate() {
 }
 
 @test "a request through the gate works with an environment that would break it" {
-  LC_ALL=tr_TR.UTF-8 OPENSSL_CONF=/nonexistent PERL5OPT=-Mnothing PATH=/usr/bin:/bin IFS=a gate vpn-host-v1 < <(fields issue "days=$days")
+  LC_ALL=C.UTF-8 OPENSSL_CONF=/nonexistent PERL5OPT=-Mnothing PATH=/usr/bin:/bin IFS=a gate vpn-host-v1 < <(fields issue "days=$days")
   expect 0
   payload >"$BATS_TEST_TMPDIR/profile"
   assert_profile "$BATS_TEST_TMPDIR/profile"

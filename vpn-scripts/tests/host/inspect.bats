@@ -59,7 +59,7 @@ verb() { serve < <(request "verb=$1"); }
 @test "list names every serial, live and revoked" {
   verb list
   expect 0
-  [ "$(value payload)" = '' ]
+  [ "$(payload_size)" -eq 0 ]
   [ "$(payload)" = '' ]
   issue
   serial=$other_serial name=bob client=$other_client
@@ -79,18 +79,18 @@ verb() { serve < <(request "verb=$1"); }
   [ "$(payload)" = "live $other_serial alice"$'\n'"revoked 41234567890ABCDEF01234567890ABCD alice" ]
 }
 
-@test "list is right for thousands" {
+@test "list is right for many" {
   local i hex
-  for ((i = 1; i <= 2000; i++)); do
+  for ((i = 1; i <= 400; i++)); do
     printf -v hex '1%031X' "$i"
     echo "$hex" >"$state/names/c$i"
     : >"$state/issued/$hex"
   done
   verb list
   expect 0
-  [ "$(payload | wc -l)" -eq 2000 ]
-  [ "$(payload | sort -u | wc -l)" -eq 2000 ]
-  payload | grep -qx "live 100000000000000000000000000007D0 c2000"
+  [ "$(payload | wc -l)" -eq 400 ]
+  [ "$(payload | sort -u | wc -l)" -eq 400 ]
+  payload | grep -qx "live 10000000000000000000000000000190 c400"
 }
 
 @test "check has nothing to say about a good host" {

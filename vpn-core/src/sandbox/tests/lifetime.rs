@@ -8,12 +8,11 @@ use std::time::Duration;
 use super::{Issue, Outcome, ask, eventually, processes_with, profile};
 use crate::sandbox::{Options, Sandbox, SandboxError, TunnelUnavailable, temporary_directory};
 
-const OWNER: &str = "sandbox::tests::lifetime::owner_that_waits_to_be_killed";
+/// With this in its environment, the test is the other process: the owner that gets killed.
+const OWNER: &str = "VPN_SANDBOX_TEST_OWNER";
 
-/// Not a test: the other process of the next one.
-#[tokio::test]
-#[ignore = "run by `nothing_survives_the_killed_owner`"]
-async fn owner_that_waits_to_be_killed() -> Outcome {
+/// Starts a sandbox, says so, and waits for the end.
+async fn own_a_sandbox() -> Outcome {
     let sandbox = Sandbox::start(Options::everything()).await?;
     let spaces = sandbox.host()?.tunnel().map_or(String::new(), |it| it.server_namespace.clone());
     println!("\nREADY {} {spaces}", sandbox.directory().display());
@@ -23,8 +22,12 @@ async fn owner_that_waits_to_be_killed() -> Outcome {
 
 #[tokio::test]
 async fn nothing_survives_the_killed_owner() -> Outcome {
+    if std::env::var_os(OWNER).is_some() {
+        return own_a_sandbox().await;
+    }
     let mut owner = Command::new(std::env::current_exe()?)
-        .args(["--exact", OWNER, "--ignored", "--nocapture"])
+        .args(["--exact", "sandbox::tests::lifetime::nothing_survives_the_killed_owner", "--nocapture"])
+        .env(OWNER, "1")
         .stdout(Stdio::piped())
         .spawn()?;
     let lines = BufReader::new(owner.stdout.take().unwrap()).lines();
@@ -82,10 +85,14 @@ async fn a_directory_brings_back_keys_ports_and_certificates() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_path_that_would_need_quotes_is_refused() {
-    let started = Sandbox::start(Options::redis().in_directory("/tmp/vpn sandbox")).await;
+async fn a_path_that_would_need_quotes_is_refused() -> Outcome {
+    let janitor = crate::sandbox::Janitor::start()?;
+    let directory = temporary_directory(&janitor, "vpn-sandbox-kept")?.join("two words");
+    let started = Sandbox::start(Options::redis().in_directory(&directory)).await;
     assert!(matches!(started, Err(SandboxError::UnsuitablePath { .. })));
-    assert!(!Path::new("/tmp/vpn sandbox").exists());
+    assert!(!directory.exists());
+    janitor.stop().await?;
+    Ok(())
 }
 
 #[tokio::test]

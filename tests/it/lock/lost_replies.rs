@@ -1,0 +1,130 @@
+//! Replies of Redis that are lost or late: behind a proxy.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use redis::AsyncCommands as _;
+use vpn_core::{
+    domain::FencingToken,
+    lock::{LockError, LockPolicy, Locks},
+    sandbox::{Options, Sandbox},
+};
+use vpn_tests::{eventually, proxy::Proxy, redis as services, soon};
+
+use super::{hasty, is_held, resource, token};
+
+/// A Redis, a proxy before it, and locks that go through the proxy.
+struct Setting {
+    sandbox: Sandbox,
+    proxy: Proxy,
+    locks: Locks,
+}
+
+impl Setting {
+    async fn new(policy: LockPolicy) -> Result<Self> {
+        let sandbox = Sandbox::start(Options::redis()).await?;
+        let proxy = Proxy::before(sandbox.redis()?.port()).await?;
+        let locks = services::locks(&services::through(sandbox.redis()?, proxy.port()), policy)?;
+        let setting = Self { sandbox, proxy, locks };
+        // The scripts are known to Redis and the connection is made: what follows is one round trip.
+        token(&setting.locks, "warm", FencingToken::ZERO).await?;
+        Ok(setting)
+    }
+
+    fn url(&self) -> Result<String> {
+        Ok(self.sandbox.redis()?.url())
+    }
+
+    async fn last_token(&self, resource: &str) -> Result<i64> {
+        Ok(services::look(&self.url()?).await?.get(format!("vpn:{{{resource}}}:fence")).await?)
+    }
+}
+
+#[tokio::test]
+async fn a_lost_reply_is_asked_for_again_and_costs_no_second_token() -> Result<()> {
+    let setting = Setting::new(LockPolicy::default()).await?;
+    let resource = resource();
+    setting.proxy.lose_next_reply();
+    assert_eq!(soon("the lock is taken", token(&setting.locks, &resource, FencingToken::ZERO)).await??, 1);
+    assert_eq!(setting.proxy.lost_replies(), 1, "the reply was lost");
+    assert_eq!(setting.last_token(&resource).await?, 1, "one acquisition, one token");
+    ensure!(!is_held(&setting.url()?, &resource).await?, "no orphaned lock");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_late_reply_is_asked_for_again_and_costs_no_second_token() -> Result<()> {
+    let setting = Setting::new(LockPolicy { command: Duration::from_millis(200), ..LockPolicy::default() }).await?;
+    let resource = resource();
+    setting.proxy.hold_replies(true);
+    let release = async {
+        eventually("Redis has done it", || async { is_held(&setting.url()?, &resource).await }).await?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        setting.proxy.hold_replies(false);
+        anyhow::Ok(())
+    };
+    let (token, released) = tokio::join!(token(&setting.locks, &resource, FencingToken::ZERO), release);
+    released?;
+    assert_eq!((token?, setting.last_token(&resource).await?), (1, 1));
+    ensure!(!is_held(&setting.url()?, &resource).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn replies_that_never_come_end_in_a_timeout_and_no_work() -> Result<()> {
+    let setting = Setting::new(LockPolicy { command: Duration::from_millis(150), ..LockPolicy::default() }).await?;
+    let resource = resource();
+    setting.proxy.hold_replies(true);
+    let outcome = setting.locks.with(&resource, FencingToken::ZERO, async |_| "worked");
+    let outcome = soon("three tries", outcome).await?;
+    ensure!(matches!(outcome, Err(LockError::Timeout)), "{outcome:?}");
+    // The lock may be ours without our knowing: it is given back all the same.
+    eventually("the lock is free", || async { Ok(!is_held(&setting.url()?, &resource).await?) }).await
+}
+
+#[tokio::test]
+async fn a_lost_reply_to_a_release_leaves_no_lock() -> Result<()> {
+    let setting = Setting::new(LockPolicy::default()).await?;
+    let resource = resource();
+    let work = async |_| setting.proxy.lose_next_reply();
+    soon("the lock is given back", setting.locks.with(&resource, FencingToken::ZERO, work)).await??;
+    assert_eq!(setting.proxy.lost_replies(), 1);
+    ensure!(!is_held(&setting.url()?, &resource).await?);
+    assert_eq!(token(&setting.locks, &resource, FencingToken::ZERO).await?, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_between_renewals_does_not_end_the_work() -> Result<()> {
+    let setting = Setting::new(LockPolicy { lease: Duration::from_millis(900), ..hasty() }).await?;
+    let resource = resource();
+    let outcome = setting
+        .locks
+        .with(&resource, FencingToken::ZERO, async |lease| {
+            setting.proxy.cut();
+            // Longer than an unrenewed lease.
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            lease.ensure(Duration::ZERO).map(drop)
+        })
+        .await;
+    ensure!(matches!(outcome, Ok(Ok(()))), "{outcome:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_partition_ends_the_work_before_the_key_is_free() -> Result<()> {
+    let policy = LockPolicy { grace: Duration::from_secs(5), ..hasty() };
+    let setting = Setting::new(policy).await?;
+    let resource = resource();
+    let outcome = setting.locks.with(&resource, FencingToken::ZERO, async |_| {
+        setting.proxy.hold_replies(true);
+        std::future::pending::<()>().await;
+    });
+    let (outcome, held) = tokio::join!(soon("the lease ends", outcome), async {
+        // As Redis sees it while the holder believes in its lease, and for the grace beyond.
+        tokio::time::sleep(policy.lease).await;
+        is_held(&setting.url()?, &resource).await
+    });
+    ensure!(matches!(outcome?, Err(LockError::Lost)) && held?);
+    Ok(())
+}

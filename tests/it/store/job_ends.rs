@@ -1,0 +1,141 @@
+//! How jobs end, and that an end is final.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use vpn_core::{
+    domain::{Job, JobKind, JobState, Step},
+    store::StoreError,
+};
+use vpn_tests::{World, failure, on_every_database, told};
+
+on_every_database!(
+    a_job_succeeds_and_its_old_failure_is_forgotten,
+    a_job_fails_with_its_reason,
+    a_delayed_job_waits_with_its_reason,
+    a_queued_job_is_canceled_and_a_running_one_is_not,
+    a_finished_job_is_touched_by_nothing,
+    a_foreign_fence_ends_nothing,
+);
+
+async fn a_job_succeeds_and_its_old_failure_is_forgotten(world: World) -> Result<()> {
+    let (job, fence) = world.running(JobKind::Revoke).await?;
+    let mut tx = world.store().begin().await?;
+    let now = tx.at();
+    tx.delay_job(&job, &failure(), now, &fence).await?;
+    tx.commit(told(), []).await?;
+    let (job, fence) = world.claim(&world.reload_job(job.id).await?, Duration::from_secs(30)).await?;
+    assert_eq!((job.attempts, job.failure.clone()), (2, Some(failure())));
+
+    let mut tx = world.store().begin().await?;
+    let at = tx.at();
+    tx.succeed_job(&job, &fence).await?;
+    tx.commit(told(), []).await?;
+    let ended = world.reload_job(job.id).await?;
+    assert_eq!((ended.state, ended.finished_at, ended.failure), (JobState::Succeeded, Some(at), None));
+    assert_eq!(ended.started_at, job.started_at, "the first attempt's beginning is kept");
+    Ok(())
+}
+
+async fn a_job_fails_with_its_reason(world: World) -> Result<()> {
+    let (job, fence) = world.running(JobKind::Provision).await?;
+    let mut tx = world.store().begin().await?;
+    let at = tx.at();
+    tx.fail_job(&job, &failure(), &fence).await?;
+    tx.commit(told(), []).await?;
+    let ended = world.reload_job(job.id).await?;
+    assert_eq!((ended.state, ended.finished_at, ended.failure), (JobState::Failed, Some(at), Some(failure())));
+    Ok(())
+}
+
+async fn a_delayed_job_waits_with_its_reason(world: World) -> Result<()> {
+    let (job, fence) = world.running(JobKind::Provision).await?;
+    let mut tx = world.store().begin().await?;
+    let later = tx.at().plus(Duration::from_secs(60));
+    tx.delay_job(&job, &failure(), later, &fence).await?;
+    tx.commit(told(), []).await?;
+    let waiting = world.reload_job(job.id).await?;
+    assert_eq!((waiting.state, waiting.run_after_at, waiting.failure), (JobState::Queued, later, Some(failure())));
+    assert_eq!((waiting.attempts, waiting.finished_at), (1, None));
+    Ok(())
+}
+
+async fn a_queued_job_is_canceled_and_a_running_one_is_not(world: World) -> Result<()> {
+    let queued = world.queued(JobKind::Provision).await?;
+    let mut tx = world.store().begin().await?;
+    let at = tx.at();
+    tx.cancel_job(queued.id).await?;
+    tx.commit(told(), []).await?;
+    let ended = world.reload_job(queued.id).await?;
+    assert_eq!((ended.state, ended.finished_at), (JobState::Canceled, Some(at)));
+
+    let (running, _) = world.running(JobKind::Provision).await?;
+    let canceled = world.store().begin().await?.cancel_job(running.id).await;
+    ensure!(matches!(canceled, Err(StoreError::Fenced)), "{canceled:?}");
+    Ok(())
+}
+
+/// A provision job in each of the final states.
+async fn ended(world: &World, state: JobState) -> Result<Job> {
+    let job = world.queued(JobKind::Provision).await?;
+    if state == JobState::Canceled {
+        let mut tx = world.store().begin().await?;
+        tx.cancel_job(job.id).await?;
+        tx.commit(told(), []).await?;
+        return world.reload_job(job.id).await;
+    }
+    let (job, fence) = world.claim(&job, Duration::ZERO).await?;
+    let mut tx = world.store().begin().await?;
+    if state == JobState::Succeeded {
+        tx.succeed_job(&job, &fence).await?;
+    } else {
+        tx.fail_job(&job, &failure(), &fence).await?;
+    }
+    tx.commit(told(), []).await?;
+    world.reload_job(job.id).await
+}
+
+async fn a_finished_job_is_touched_by_nothing(world: World) -> Result<()> {
+    for state in [JobState::Succeeded, JobState::Failed, JobState::Canceled] {
+        let job = ended(&world, state).await?;
+        ensure!(job.state == state && state.is_final());
+        let mut tx = world.store().begin().await?;
+        let later = tx.at();
+        // The fence that it ended under is as useless as a newer one.
+        let fence = world.fence_above(job.client_id, job.fence).await?;
+        let long = Duration::from_secs(30);
+        for outcome in [
+            tx.succeed_job(&job, &fence).await,
+            tx.fail_job(&job, &failure(), &fence).await,
+            tx.delay_job(&job, &failure(), later, &fence).await,
+            tx.advance_job(&job, Step::Issue, &fence).await.map(drop),
+            tx.renew_job(job.id, &fence, long).await,
+            tx.cancel_job(job.id).await,
+            tx.release_lapsed_job(&job, &failure()).await.map(drop),
+            tx.claim_job(&job, Step::Issue, &fence, long).await.map(drop),
+        ] {
+            ensure!(matches!(outcome, Err(StoreError::Fenced)), "{state:?}: {outcome:?}");
+        }
+        drop(tx);
+        assert_eq!(world.reload_job(job.id).await?, job);
+    }
+    Ok(())
+}
+
+async fn a_foreign_fence_ends_nothing(world: World) -> Result<()> {
+    let (job, _) = world.running(JobKind::Provision).await?;
+    let foreign = world.fence(job.client_id).await?;
+    let mut tx = world.store().begin().await?;
+    let later = tx.at();
+    for outcome in [
+        tx.succeed_job(&job, &foreign).await,
+        tx.fail_job(&job, &failure(), &foreign).await,
+        tx.delay_job(&job, &failure(), later, &foreign).await,
+        tx.renew_job(job.id, &foreign, Duration::from_secs(30)).await,
+    ] {
+        ensure!(matches!(outcome, Err(StoreError::Fenced)), "{outcome:?}");
+    }
+    drop(tx);
+    assert_eq!(world.reload_job(job.id).await?, job);
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! A TCP proxy that loses replies, holds them back, and cuts connections.
+
+use std::{
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use anyhow::Result;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+    task::JoinHandle,
+};
+
+/// A way to a service on loopback that fails on demand.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    state: Arc<State>,
+    listener: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The service behind the proxy.
+    target: u16,
+    /// Whether nothing gets back to the callers for the time being.
+    held: watch::Sender<bool>,
+    /// Counts the cuts: a connection ends when it changes.
+    cuts: watch::Sender<u64>,
+    /// The next reply ends its connection instead of being delivered.
+    lose_next: AtomicBool,
+    /// New connections are closed at once.
+    refusing: AtomicBool,
+    lost: AtomicUsize,
+}
+
+impl Proxy {
+    /// In front of a port of 127.0.0.1. Changes nothing until it is told to.
+    pub async fn before(target: u16) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let port = listener.local_addr()?.port();
+        let state = Arc::new(State {
+            target,
+            held: watch::Sender::new(false),
+            cuts: watch::Sender::new(0),
+            lose_next: AtomicBool::new(false),
+            refusing: AtomicBool::new(false),
+            lost: AtomicUsize::new(0),
+        });
+        let serving = Arc::clone(&state);
+        let listener = tokio::spawn(async move {
+            while let Ok((caller, _)) = listener.accept().await {
+                tokio::spawn(Arc::clone(&serving).carry(caller));
+            }
+        });
+        Ok(Self { port, state, listener })
+    }
+
+    /// The port to connect to.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The next reply is lost together with its connection, as if the network broke just then.
+    pub fn lose_next_reply(&self) {
+        self.state.lose_next.store(true, Ordering::SeqCst);
+    }
+
+    /// How many replies were lost.
+    #[must_use]
+    pub fn lost_replies(&self) -> usize {
+        self.state.lost.load(Ordering::SeqCst)
+    }
+
+    /// Holds replies back; they come in order once they are no longer held. Requests pass.
+    pub fn hold_replies(&self, held: bool) {
+        self.state.held.send_replace(held);
+    }
+
+    /// Ends all connections.
+    pub fn cut(&self) {
+        self.state.cuts.send_modify(|count| *count += 1);
+    }
+
+    /// Closes new connections at once, or serves them again.
+    pub fn refuse(&self, refusing: bool) {
+        self.state.refusing.store(refusing, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.listener.abort();
+        self.cut();
+    }
+}
+
+impl State {
+    async fn carry(self: Arc<Self>, caller: TcpStream) {
+        let mut cuts = self.cuts.subscribe();
+        if self.refusing.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(service) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.target)).await else { return };
+        let (from_caller, to_caller) = caller.into_split();
+        let (from_service, to_service) = service.into_split();
+        // Whichever ends first takes the other with it, and all four halves are dropped.
+        tokio::select! {
+            () = copy(from_caller, to_service) => {}
+            () = self.replies(from_service, to_caller) => {}
+            _ = cuts.changed() => {}
+        }
+    }
+
+    async fn replies(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+        let mut held = self.held.subscribe();
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            if self.lose_next.swap(false, Ordering::SeqCst) {
+                self.lost.fetch_add(1, Ordering::SeqCst);
+                return;
+            }
+            if held.wait_for(|held| !held).await.is_err() || to.write_all(buffer.get(..length).unwrap_or_default()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    let _ended = tokio::io::copy(&mut from, &mut to).await;
+}

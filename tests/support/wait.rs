@@ -1,0 +1,32 @@
+//! Waiting for a state instead of for a time.
+
+use std::{future::Future, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use tokio::time::Instant;
+
+/// Long enough for a machine that does many things at once.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `check` is true; an error that says what did not come true after 20 s.
+pub async fn eventually<F>(what: &str, mut check: impl FnMut() -> F) -> Result<()>
+where
+    F: Future<Output = Result<bool>>,
+{
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if check().await.with_context(|| format!("while waiting for this: {what}"))? {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            bail!("this did not come true within {} s: {what}", PATIENCE.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The value of a future that must not take long.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> Result<T> {
+    let late = || format!("this did not happen within {} s: {what}", PATIENCE.as_secs());
+    tokio::time::timeout(PATIENCE, future).await.with_context(late)
+}

@@ -1,0 +1,87 @@
+//! `serve`.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use vpn_core::{
+    clock::Ambient,
+    config::{ServerConfig, Shared, Sources},
+    lock::RedisUnfit,
+    service::Platform,
+    store::{Opened, Store},
+    telemetry,
+    vault::Vault,
+};
+use vpn_graphql::{HttpOptions, Lifetime, router, serve};
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Where to listen, such as 127.0.0.1:8080.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+impl Serve {
+    pub(super) async fn run(self, sources: Sources) -> Result<()> {
+        let config = ServerConfig::load(&sources.flag("listen", self.listen))?;
+        telemetry::start(&config.shared.log, config.shared.log_format)?;
+        let (store, platform) = platform(&config.shared)?;
+        refuse_unfit(&store, &platform).await?;
+        let options = HttpOptions {
+            graphiql: config.graphiql,
+            allowed_origins: config.allowed_origins,
+            ..HttpOptions::default()
+        };
+        let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let stop = super::stopped_by_signal()?;
+        listen(listener, platform, options, stop, config.drain).await?;
+        store.close().await;
+        Ok(())
+    }
+}
+
+/// Serves until `stop`.
+pub(super) async fn listen(
+    listener: TcpListener,
+    platform: Platform,
+    options: HttpOptions,
+    stop: CancellationToken,
+    drain: std::time::Duration,
+) -> Result<()> {
+    let lifetime = Lifetime::until(stop);
+    let address = listener.local_addr()?;
+    tracing::info!(http.address = %address, "listening");
+    Ok(serve(listener, router(platform, options, lifetime.clone()), lifetime, drain).await?)
+}
+
+/// The platform over the configured database and Redis.
+pub(super) fn platform(config: &Shared) -> Result<(Store, Platform)> {
+    let store = Store::connect_lazy(&config.store_options())?;
+    let vault = Vault::new(&config.profile_key)?;
+    let ambient = Ambient::system();
+    let platform = Platform::connect(store.clone(), &config.redis_url, vault, ambient, config.max_attempts)
+        .context("the Redis URL cannot be used")?;
+    Ok((store, platform))
+}
+
+/// What would be wrong for good keeps the server from starting. A database or a Redis that is away does
+/// not: it may come back, and until then every answer says so.
+async fn refuse_unfit(store: &Store, platform: &Platform) -> Result<()> {
+    match store.opened().await {
+        Ok(Opened::Production) => {}
+        Ok(Opened::Development) => {
+            bail!("this database was made by `vpn-graphql dev` and is not for real work: set up another one with `vpn-graphql migrate`")
+        }
+        Err(error) if error.is_retryable() => tracing::warn!(%error, "the database is away"),
+        Err(error) => return Err(error.into()),
+    }
+    match platform.check_redis().await {
+        Ok(()) => {}
+        Err(RedisUnfit::Redis(error)) => tracing::warn!(%error, "Redis is away: jobs are accepted, and wait for it"),
+        Err(unfit) => return Err(unfit.into()),
+    }
+    Ok(())
+}

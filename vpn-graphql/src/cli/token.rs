@@ -1,0 +1,91 @@
+//! `token create | list | revoke`. Whoever can read the configuration may do this: it is how the first
+//! token is made.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use vpn_core::{
+    config::{ServerConfig, Sources},
+    domain::{Caller, Principal, RequestId, Role},
+    secrecy::ExposeSecret as _,
+    service::{CreateToken, Platform},
+    telemetry,
+};
+
+use super::serve::platform;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Token {
+    /// Make a token. It is printed on standard output, this once.
+    Create(Create),
+    /// List all tokens, newest first. Their secrets are not stored.
+    List,
+    /// Revoke a token: it ends at once.
+    Revoke {
+        /// Its id, `tok_…`.
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// Whose token it is: a person's or a program's name, as the audit log will have it.
+    #[arg(long)]
+    principal: String,
+    /// viewer, operator, auditor or admin.
+    #[arg(long, value_parser = |text: &str| text.parse::<Role>().map_err(|error| error.to_string()))]
+    role: Role,
+    /// How long it is valid, in days.
+    #[arg(long, default_value_t = 90)]
+    days: u32,
+}
+
+impl Token {
+    pub(super) async fn run(self, sources: &Sources) -> Result<()> {
+        let config = ServerConfig::load(sources)?;
+        telemetry::start(&config.shared.log, config.shared.log_format)?;
+        let (store, platform) = platform(&config.shared)?;
+        let done = self.act(&platform, &local_caller(&platform)?).await;
+        store.close().await;
+        done
+    }
+
+    async fn act(self, platform: &Platform, caller: &Caller) -> Result<()> {
+        match self {
+            Self::Create(create) => {
+                let input = CreateToken { principal: create.principal, role: create.role, valid_for_days: create.days };
+                let made = platform.create_token(caller, input).await?;
+                eprintln!(
+                    "{} of {} ({}), valid until {}; it is shown this once:",
+                    made.token.id,
+                    made.token.principal,
+                    made.token.role.as_str(),
+                    made.token.expires_at
+                );
+                println!("{}", made.secret.expose_secret());
+            }
+            Self::List => {
+                println!("{:<37} {:<20} {:<9} {:<28} STATE", "ID", "PRINCIPAL", "ROLE", "EXPIRES");
+                for token in platform.tokens(caller).await? {
+                    let state = token.revoked_at.map_or_else(|| "not revoked".to_owned(), |at| format!("revoked {at}"));
+                    let (id, principal) = (token.id.to_string(), token.principal.as_str());
+                    println!("{id:<37} {principal:<20} {:<9} {:<28} {state}", token.role.as_str(), token.expires_at.to_string());
+                }
+            }
+            Self::Revoke { id } => {
+                let token = platform.revoke_token(caller, &id).await?;
+                println!("{} of {} is revoked", token.id, token.principal);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The person at this machine, under the name they are logged in with.
+pub(super) fn local_caller(platform: &Platform) -> Result<Caller> {
+    let name = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok());
+    let principal: Principal = match name {
+        Some(name) => format!("local.{name}").parse()?,
+        None => "local".parse()?,
+    };
+    Ok(Caller::embedded(principal, Role::Admin, RequestId::generate(platform.ambient())))
+}
