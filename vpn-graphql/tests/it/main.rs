@@ -3,7 +3,9 @@
 mod execution;
 mod graphiql;
 mod http;
+mod platform;
 mod probes;
 mod schema;
+mod server;
 mod support;
 mod ws;
