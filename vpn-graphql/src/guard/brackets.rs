@@ -52,13 +52,13 @@ fn after_string(mut rest: &[u8]) -> &[u8] {
     }
 }
 
+/// Ends at the first `"""` that has no backslash before it.
 fn after_block_string(mut rest: &[u8]) -> &[u8] {
     loop {
         rest = match rest {
             [] => return rest,
-            [b'\\', b'"', b'"', b'"', tail @ ..] => tail,
             [b'"', b'"', b'"', tail @ ..] => return tail,
-            [_, tail @ ..] => tail,
+            [b'\\', b'"', b'"', b'"', tail @ ..] | [_, tail @ ..] => tail,
         };
     }
 }

@@ -17,13 +17,9 @@ fn verdict(document: &str) -> Result<OperationType, String> {
 
 /// Fragments `F0` … that each spread the next one `times` times.
 fn chain(length: usize, times: usize, last: &str) -> String {
-    let mut document = String::from("query Q { ...F0 }\n");
-    for i in 0..length {
-        let next = format!("...F{} ", i + 1).repeat(times);
-        document.push_str(&format!("fragment F{i} on Query {{ {next}}}\n"));
-    }
-    document.push_str(&format!("fragment F{length} on Query {{ {last} }}"));
-    document
+    let link = |i: usize| format!("fragment F{i} on Query {{ {}}}", format!("...F{} ", i + 1).repeat(times));
+    let links: Vec<String> = (0..length).map(link).collect();
+    format!("query Q {{ ...F0 }} {} fragment F{length} on Query {{ {last} }}", links.join("\n"))
 }
 
 #[test]

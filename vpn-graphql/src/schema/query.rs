@@ -20,6 +20,7 @@ pub(crate) struct Query;
 #[Object]
 impl Query {
     /// Who is asking.
+    #[expect(clippy::unused_async, reason = "async-graphql wants every resolver async")]
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer, Error> {
         Ok(Viewer::from(&Session::of(ctx)?.caller))
     }
@@ -130,13 +131,13 @@ async fn find_entry(ctx: &Context<'_>, id: AuditId) -> Result<Option<AuditEntry>
 
 /// Its prefix says of which kind an id is.
 async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Error> {
-    if let Ok(id) = id.parse() {
+    if let Ok(id) = id.parse::<ClientId>() {
         Ok(find_client(ctx, id).await?.map(Node::from))
-    } else if let Ok(id) = id.parse() {
+    } else if let Ok(id) = id.parse::<JobId>() {
         Ok(find_job(ctx, id).await?.map(Node::from))
-    } else if let Ok(id) = id.parse() {
+    } else if let Ok(id) = id.parse::<ServerId>() {
         Ok(find_server(ctx, id).await?.map(Node::from))
-    } else if let Ok(id) = id.parse() {
+    } else if let Ok(id) = id.parse::<AuditId>() {
         Ok(find_entry(ctx, id).await?.map(Node::from))
     } else {
         Ok(None)

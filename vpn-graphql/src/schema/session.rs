@@ -6,6 +6,8 @@ use async_graphql::{
     Context, Error,
     dataloader::{DataLoader, Loader},
 };
+use futures_util::future::BoxFuture;
+use tracing::Instrument as _;
 use vpn_core::{domain::Caller, service::Platform};
 
 use super::{Nullable, loaders::Batches};
@@ -21,7 +23,9 @@ pub(crate) struct Session {
 impl Session {
     /// A request of `caller`. Its batches are its own: nobody's permission serves another.
     pub(crate) fn new(platform: Platform, caller: Caller) -> Self {
-        let batches = DataLoader::new(Batches::new(platform.clone(), caller.clone()), tokio::spawn);
+        // What is logged on the way belongs to the request.
+        let spawn = |task: BoxFuture<'static, ()>| tokio::spawn(task.in_current_span());
+        let batches = DataLoader::new(Batches::new(platform.clone(), caller.clone()), spawn);
         Self { platform, caller, batches }
     }
 

@@ -7,6 +7,7 @@ use tokio::{
     sync::mpsc,
     time::{error::Elapsed, timeout},
 };
+use tracing::Instrument as _;
 use vpn_core::domain::{Caller, RequestId};
 use vpn_core::secrecy::{ExposeSecret, SecretString};
 
@@ -56,8 +57,9 @@ struct Over;
 impl Operation {
     pub(super) async fn run(self, request: Request) {
         let request_id = self.server.api.request_id();
+        let span = tracing::info_span!("operation", request.id = %request_id);
         // Whether it went well or not, there is nobody left to tell.
-        let _ = self.attempt(request, request_id).await;
+        let _ = self.attempt(request, request_id).instrument(span).await;
     }
 
     async fn attempt(&self, mut request: Request, id: RequestId) -> Result<(), Over> {

@@ -240,9 +240,9 @@ async fn every_answer_is_hardened() {
 
 #[tokio::test]
 async fn attacks_are_refused_at_once() {
-    let doubling: String =
-        (0..60).map(|i| format!("fragment F{i} on Query {{ ...F{n} ...F{n} }} ", n = i + 1)).collect();
-    let aliases: String = (0..100).map(|i| format!("a{i}: hello ")).collect();
+    let many = |n: usize, one: fn(usize) -> String| (0..n).map(one).collect::<Vec<_>>().join(" ");
+    let doubling = many(60, |i| format!("fragment F{i} on Query {{ ...F{n} ...F{n} }}", n = i + 1));
+    let aliases = many(100, |i| format!("a{i}: hello"));
     let deep = format!("{{ {}number{} }}", "thing { inner { ".repeat(30), " }".repeat(60));
     for (name, query) in [
         ("brackets", format!("{{ hello(name: {}", "[".repeat(2_000))),

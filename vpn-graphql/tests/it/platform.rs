@@ -228,6 +228,9 @@ async fn the_pages_examples_fit_the_schema() {
         let answer = admin.ask(&query, variables.get(name).cloned().unwrap_or(json!({}))).await;
         assert_eq!(answer.get("errors"), None, "{file}: {answer}");
     }
+    let watch = std::fs::read_to_string(format!("{folder}/watch-client.graphql")).expect("an example");
+    let mut events = admin.follow(&watch, variables["WatchClient"].clone()).await;
+    assert_eq!(events.error().await, "BAD_USER_INPUT", "only the id is not one yet");
 }
 
 #[tokio::test]

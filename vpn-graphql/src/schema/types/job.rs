@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Error, ID, Object, SimpleObject};
 use vpn_core::{
-    domain::{Job as CoreJob, JobFailure, JobState as CoreState},
+    domain::{Job as CoreJob, JobFailure, JobState as CoreState, Step},
     events::JobProgress as CoreProgress,
 };
 
@@ -56,7 +56,7 @@ impl Job {
     /// The step that the last attempt reached: `issue`, `acknowledge`; `publish-crl`, `disconnect`,
     /// `settle`. Null before the first attempt.
     async fn step(&self) -> Option<&str> {
-        self.0.step.map(|step| step.as_str())
+        self.0.step.map(Step::as_str)
     }
 
     /// Whom it is for.
@@ -133,7 +133,7 @@ impl From<CoreProgress> for JobProgress {
             id: ID(job.id.to_string()),
             kind: job.kind.into(),
             state: job.state.into(),
-            step: job.step.map(|step| step.as_str()),
+            step: job.step.map(Step::as_str),
             attempts: job.attempts,
             last_error: job.last_error.map(JobError::from),
         }
