@@ -85,7 +85,7 @@ async fn a_backup_that_lost_its_tail_is_noticed(world: World) -> Result<()> {
     assert_eq!(later.entries, kept.entries + 1);
 
     // Whoever kept the newer head sees that the older copy is a copy.
-    let entries = world.store().read().await?.audit_after(0, kept.entries).await?;
+    let entries = world.store().read().await?.audit_after(0, None, kept.entries).await?;
     let mut verifier = vpn_core::audit::Verifier::default();
     for entry in &entries {
         verifier.take(entry)?;

@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod audit_chain;
 #[cfg(test)]
+mod host;
+#[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod lock;
 #[cfg(test)]
 mod refusals;

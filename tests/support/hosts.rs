@@ -148,3 +148,14 @@ fn collect(directory: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<()
 pub fn logins(host: &VpnHost) -> Result<usize> {
     Ok(fs::read_to_string(host.sshd_log_path())?.matches("Accepted publickey").count())
 }
+
+/// How many of the host's scripts run just now.
+pub fn running_scripts(host: &VpnHost) -> Result<usize> {
+    let state = host.state.to_string_lossy();
+    let commands = fs::read_dir("/proc")?.flatten().filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    let ours = commands.filter(|command| {
+        let command = String::from_utf8_lossy(command);
+        command.contains("/vpn-host\0") && command.split('\0').any(|argument| argument == state)
+    });
+    Ok(ours.count())
+}

@@ -19,6 +19,8 @@ use tokio::{
     task::JoinHandle,
 };
 
+const BUFFER: usize = 16 * 1024;
+
 /// A way to a service on loopback that fails on demand.
 #[derive(Debug)]
 pub struct Proxy {
@@ -27,12 +29,18 @@ pub struct Proxy {
     listener: JoinHandle<()>,
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    requests: bool,
+    replies: bool,
+}
+
 #[derive(Debug)]
 struct State {
     /// The service behind the proxy.
     target: u16,
-    /// Whether nothing gets back to the callers for the time being.
-    held: watch::Sender<bool>,
+    /// What does not pass for the time being.
+    held: watch::Sender<Held>,
     /// Counts the cuts: a connection ends when it changes.
     cuts: watch::Sender<u64>,
     /// The next reply ends its connection instead of being delivered.
@@ -49,7 +57,7 @@ impl Proxy {
         let port = listener.local_addr()?.port();
         let state = Arc::new(State {
             target,
-            held: watch::Sender::new(false),
+            held: watch::Sender::default(),
             cuts: watch::Sender::new(0),
             lose_next: AtomicBool::new(false),
             refusing: AtomicBool::new(false),
@@ -83,7 +91,12 @@ impl Proxy {
 
     /// Holds replies back; they come in order once they are no longer held. Requests pass.
     pub fn hold_replies(&self, held: bool) {
-        self.state.held.send_replace(held);
+        self.state.held.send_replace(Held { requests: false, replies: held });
+    }
+
+    /// Nothing passes in either direction, and no connection ends.
+    pub fn partition(&self, parted: bool) {
+        self.state.held.send_replace(Held { requests: parted, replies: parted });
     }
 
     /// Ends all connections.
@@ -115,27 +128,39 @@ impl State {
         let (from_service, to_service) = service.into_split();
         // Whichever ends first takes the other with it, and all four halves are dropped.
         tokio::select! {
-            () = copy(from_caller, to_service) => {}
+            () = self.requests(from_caller, to_service) => {}
             () = self.replies(from_service, to_caller) => {}
             _ = cuts.changed() => {}
         }
     }
 
+    async fn requests(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+        let mut buffer = vec![0; BUFFER];
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            let passed = self.pass(&mut to, buffer.get(..length), |held| held.requests);
+            if passed.await.is_none() {
+                return;
+            }
+        }
+    }
+
     async fn replies(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-        let mut held = self.held.subscribe();
-        let mut buffer = vec![0; 16 * 1024];
+        let mut buffer = vec![0; BUFFER];
         while let Ok(length @ 1..) = from.read(&mut buffer).await {
             if self.lose_next.swap(false, Ordering::SeqCst) {
                 self.lost.fetch_add(1, Ordering::SeqCst);
                 return;
             }
-            if held.wait_for(|held| !held).await.is_err() || to.write_all(buffer.get(..length).unwrap_or_default()).await.is_err() {
+            let passed = self.pass(&mut to, buffer.get(..length), |held| held.replies);
+            if passed.await.is_none() {
                 return;
             }
         }
     }
-}
 
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-    let _ended = tokio::io::copy(&mut from, &mut to).await;
+    /// Writes once nothing holds it back. `None` when the other side is gone.
+    async fn pass(&self, to: &mut OwnedWriteHalf, bytes: Option<&[u8]>, held: fn(&Held) -> bool) -> Option<()> {
+        self.held.subscribe().wait_for(|now| !held(now)).await.ok()?;
+        to.write_all(bytes?).await.ok()
+    }
 }

@@ -208,7 +208,7 @@ impl World {
         let head = reader.audit_head().await?;
         let (mut verifier, mut last) = (Verifier::default(), 0);
         loop {
-            let entries = reader.audit_after(last, 200).await?;
+            let entries = reader.audit_after(last, None, 200).await?;
             let Some(end) = entries.last() else { break };
             last = end.seq;
             for entry in &entries {

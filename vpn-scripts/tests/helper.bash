@@ -45,10 +45,12 @@ fields() {
 }
 
 # serve: a request from standard input. Sets status, reply, and the parts of the
-# reply; checks the frame of every reply that any test sees.
+# reply; checks the frame of every reply that any test sees. serve_by is a command
+# that runs another one somewhere else.
+serve_by=command
 serve() {
   status=0
-  "$shell" "$libexec/vpn-host" "$state" >"$BATS_TEST_TMPDIR/reply" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
+  "$serve_by" "$shell" "$libexec/vpn-host" "$state" >"$BATS_TEST_TMPDIR/reply" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
   read_reply
 }
 
@@ -173,7 +175,7 @@ apart() {
     mkdir -p "$BATS_TEST_TMPDIR"
     "$@"
     echo "$status" >"$BATS_TEST_TMPDIR/status"
-  ) 3>&- &
+  ) <&0 3>&- & # without <&0 it would read nothing
   parts+=("$!")
 }
 

@@ -83,7 +83,7 @@ async fn the_head_goes_nowhere_without_the_log(world: World) -> Result<()> {
     let head = head(&world).await?;
     let mut attacker = Attacker::on(&world.db).await?;
     let zero = attacker.bytes(&GENESIS);
-    let first = attacker.bytes(&world.store().read().await?.audit_after(0, 1).await?[0].hash);
+    let first = attacker.bytes(&world.store().read().await?.audit_after(0, None, 1).await?[0].hash);
     for change in [
         format!("seq = 0, leaf_hash = {zero}"),
         format!("seq = 1, leaf_hash = {first}"),

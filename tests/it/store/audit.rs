@@ -103,10 +103,15 @@ async fn entries_are_read_in_the_order_of_their_numbers(world: World) -> Result<
         world.server().await?;
     }
     let mut reader = world.store().read().await?;
+    let client = vpn_core::domain::ClientId::generate(&world.ambient);
     let numbers = |entries: Vec<vpn_core::audit::AuditEntry>| entries.iter().map(|entry| entry.seq).collect::<Vec<_>>();
-    assert_eq!(numbers(reader.audit_after(0, 3).await?), [1, 2, 3]);
-    assert_eq!(numbers(reader.audit_after(3, 10).await?), [4, 5]);
-    assert_eq!(numbers(reader.audit_after(5, 10).await?), [0; 0]);
-    ensure!(reader.audit_entry(6).await?.is_none() && reader.audit_entry(0).await?.is_none());
+    assert_eq!(numbers(reader.audit_after(0, None, 3).await?), [1, 2, 3]);
+    assert_eq!(numbers(reader.audit_after(3, None, 10).await?), [4, 5]);
+    assert_eq!(numbers(reader.audit_after(5, None, 10).await?), [0; 0]);
+    let entry = told().client(client, ClientStatus::Pending);
+    let seq = world.store().begin().await?.commit(entry, [told()]).await? - 1;
+    assert_eq!(numbers(reader.audit_after(0, Some(client), 10).await?), [seq], "of one client");
+    assert_eq!(numbers(reader.audit_after(seq, Some(client), 10).await?), [0; 0]);
+    ensure!(reader.audit_entry(8).await?.is_none() && reader.audit_entry(0).await?.is_none());
     Ok(())
 }

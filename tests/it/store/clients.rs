@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use vpn_core::{
-    domain::{ClientState, ClientStatus, FencingToken, JobKind},
+    domain::{ClientId, ClientState, ClientStatus, FencingToken, JobKind},
     store::{ClientFilter, PageRequest, StoreError},
 };
 use vpn_tests::{World, certificate, on_every_database, told};
@@ -20,6 +20,7 @@ on_every_database!(
     a_client_is_revoked_only_when_somebody_asked,
     a_revoked_client_keeps_its_certificate_and_stays_revoked,
     clients_are_found_by_status_server_and_name,
+    clients_are_found_by_many_ids,
     an_uncommitted_client_never_was,
 );
 
@@ -195,6 +196,18 @@ async fn clients_are_found_by_status_server_and_name(world: World) -> Result<()>
         assert_eq!(found.items.iter().collect::<Vec<_>>(), expected, "{filter:?}");
         ensure!(!found.has_next);
     }
+    Ok(())
+}
+
+async fn clients_are_found_by_many_ids(world: World) -> Result<()> {
+    let (one, two) = (world.client().await?, world.active().await?);
+    // More than one statement takes.
+    let unknown = (0..450).map(|_| ClientId::generate(&world.ambient));
+    let ids: Vec<_> = std::iter::once(one.id).chain(unknown).chain([two.id]).collect();
+    let mut found = world.store().read().await?.clients_by_id(&ids).await?;
+    found.sort_by_key(|client| client.id);
+    assert_eq!(found, [one, two]);
+    assert_eq!(world.store().read().await?.clients_by_id(&[]).await?, []);
     Ok(())
 }
 

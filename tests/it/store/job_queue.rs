@@ -11,6 +11,8 @@ use vpn_tests::{World, eventually, failure, on_every_database, told};
 
 on_every_database!(
     a_job_is_rung_again_when_nobody_answered,
+    a_job_that_could_not_be_rung_is_rung_at_once,
+    the_job_that_waits_longest_is_known,
     one_of_two_takes_the_ring,
     a_delayed_job_is_rung_when_it_is_due,
     jobs_are_rung_oldest_first_and_no_more_than_asked,
@@ -55,6 +57,32 @@ async fn a_job_is_rung_again_when_nobody_answered(world: World) -> Result<()> {
     assert_eq!(world.reload_job(job.id).await?.generation, 2);
     ensure!(to_ring(&world, LONG).await?.is_empty());
     Ok(())
+}
+
+async fn a_job_that_could_not_be_rung_is_rung_at_once(world: World) -> Result<()> {
+    let job = world.queued(JobKind::Provision).await?;
+    let (running, _) = world.running(JobKind::Provision).await?;
+    let mut tx = world.store().begin().await?;
+    tx.note_unrung(job.id).await?;
+    tx.note_unrung(running.id).await?;
+    tx.commit(told(), []).await?;
+    assert_eq!(to_ring(&world, LONG).await?, [Due { id: job.id, generation: 1 }]);
+    ensure!(take_ring(&world, Due { id: job.id, generation: 1 }).await?);
+    ensure!(to_ring(&world, LONG).await?.is_empty());
+    Ok(())
+}
+
+async fn the_job_that_waits_longest_is_known(world: World) -> Result<()> {
+    assert_eq!(world.store().read().await?.oldest_due().await?, Duration::ZERO);
+    let (job, fence) = world.running(JobKind::Provision).await?;
+    let mut tx = world.store().begin().await?;
+    let later = tx.at().plus(LONG);
+    tx.delay_job(&job, &failure(), later, &fence).await?;
+    tx.commit(told(), []).await?;
+    assert_eq!(world.store().read().await?.oldest_due().await?, Duration::ZERO, "it is not due");
+    world.queued(JobKind::Provision).await?;
+    let waits = || async { Ok(world.store().read().await?.oldest_due().await? > Duration::from_millis(20)) };
+    eventually("a job has waited for a while", waits).await
 }
 
 async fn one_of_two_takes_the_ring(world: World) -> Result<()> {

@@ -20,6 +20,7 @@ on_every_database!(
     an_overtaken_provision_is_neither_claimed_nor_advanced,
     a_step_is_reached_as_often_as_it_takes,
     jobs_are_found_by_client_kind_and_state,
+    jobs_are_found_by_many_ids,
 );
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -54,8 +55,13 @@ async fn a_client_has_one_unfinished_job_of_a_kind(world: World) -> Result<()> {
     ensure!(matches!(second, Err(StoreError::Duplicate(_))), "{second:?}");
 
     let other_kind = world.job(first.client_id, JobKind::Revoke).await?;
-    let open = world.store().read().await?.open_jobs(first.client_id).await?;
-    assert_eq!(open, [running.clone(), other_kind]);
+    let neighbour = world.queued(JobKind::Revoke).await?;
+    let mut reader = world.store().read().await?;
+    let open = reader.open_jobs(&[first.client_id]).await?;
+    assert_eq!(open, [running.clone(), other_kind.clone()]);
+    let open = reader.open_jobs(&[neighbour.client_id, first.client_id]).await?;
+    assert_eq!(open, [running.clone(), other_kind, neighbour]);
+    assert_eq!(reader.open_jobs(&[]).await?, []);
 
     let mut tx = world.store().begin().await?;
     tx.fail_job(&running, &failure(), &fence).await?;
@@ -181,5 +187,17 @@ async fn jobs_are_found_by_client_kind_and_state(world: World) -> Result<()> {
     assert_eq!(reader.latest_job(queued.client_id, JobKind::Revoke).await?, Some(later));
     assert_eq!(reader.latest_job(running.client_id, JobKind::Provision).await?, None);
     assert_eq!(reader.open_job_counts().await?, (2, 1));
+    Ok(())
+}
+
+async fn jobs_are_found_by_many_ids(world: World) -> Result<()> {
+    let (one, two) = (world.queued(JobKind::Provision).await?, world.queued(JobKind::Revoke).await?);
+    // More than one statement takes.
+    let unknown = (0..450).map(|_| world.new_job(one.client_id, JobKind::Revoke).id);
+    let ids: Vec<_> = std::iter::once(one.id).chain(unknown).chain([two.id]).collect();
+    let mut found = world.store().read().await?.jobs_by_id(&ids).await?;
+    found.sort_by_key(|job| job.id);
+    assert_eq!(found, [one, two]);
+    assert_eq!(world.store().read().await?.jobs_by_id(&[]).await?, []);
     Ok(())
 }

@@ -9,6 +9,7 @@ on_every_database!(
     an_unknown_server_is_none,
     a_servers_name_is_taken_once,
     servers_are_listed_by_name,
+    servers_are_found_by_many_ids,
 );
 
 async fn a_server_is_read_back_as_it_was_stored(world: World) -> Result<()> {
@@ -44,5 +45,15 @@ async fn servers_are_listed_by_name(world: World) -> Result<()> {
     }
     let listed = world.store().read().await?.servers().await?;
     assert_eq!(listed.iter().map(|server| server.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    Ok(())
+}
+
+async fn servers_are_found_by_many_ids(world: World) -> Result<()> {
+    let (one, two) = (world.server().await?, world.server().await?);
+    let unknown = (0..450).map(|_| ServerId::generate(&world.ambient));
+    let ids: Vec<_> = std::iter::once(one.id).chain(unknown).chain([two.id]).collect();
+    let mut found = world.store().read().await?.servers_by_id(&ids).await?;
+    found.sort_by_key(|server| server.id);
+    assert_eq!(found, [one, two]);
     Ok(())
 }

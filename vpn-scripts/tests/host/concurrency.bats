@@ -130,7 +130,10 @@ nth_serial() { printf '4000000000000000000000000000000%s' "$1"; }
   printf 'vpn-host 1\n' >&7
   issue
   expect 0
+  printf 'verb=list\nend=21\n' >&7
   exec 7>&-
   collect
-  [ "$statuses" = '64' ]
+  [ "$statuses" = 0 ]
+  take 1
+  [ "$(payload)" = "live $serial $name" ]
 }
