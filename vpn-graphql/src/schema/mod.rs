@@ -6,14 +6,14 @@ mod loaders;
 mod mutation;
 mod payloads;
 mod query;
-mod session;
+mod scope;
 mod subscription;
 mod types;
 
 use async_graphql::{Error, SDLExportOptions, Schema, SchemaBuilder};
 
 use self::{mutation::Mutation, query::Query, subscription::Subscription, types::LiveEvent};
-pub(crate) use self::{session::Session, types::UserError};
+pub(crate) use self::{scope::Scope, types::UserError};
 
 pub(crate) type PlatformSchema = Schema<Query, Mutation, Subscription>;
 
@@ -28,7 +28,7 @@ const MAX_DIRECTIVES: usize = 5;
 /// would null the field's parent when it fails; the specification wants the field itself to be null.
 type Nullable<T> = Option<Result<T, Error>>;
 
-/// The schema. The platform comes with each request, in its [`Session`].
+/// The schema. The platform comes with each request, in its [`Scope`].
 pub(crate) fn schema() -> PlatformSchema {
     builder().limit_depth(MAX_DEPTH).limit_complexity(MAX_COST).limit_directives(MAX_DIRECTIVES).finish()
 }

@@ -4,7 +4,7 @@ use async_graphql::{Context, Error, ID, Object};
 use vpn_core::domain::{ClientId, JobId, ServerId};
 
 use super::{
-    Nullable, Session,
+    Nullable, Scope,
     cursor::{self, AuditId, cost},
     inputs::{AuditFilter, ClientFilter, JobFilter},
     types::{
@@ -22,7 +22,7 @@ impl Query {
     /// Who is asking.
     #[expect(clippy::unused_async, reason = "async-graphql wants every resolver async")]
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer, Error> {
-        Ok(Viewer::from(&Session::of(ctx)?.caller))
+        Ok(Viewer::from(&Scope::of(ctx)?.caller))
     }
 
     /// Anything by its global id; null when there is none.
@@ -44,7 +44,7 @@ impl Query {
         #[graphql(default_with = "Some(20)")] first: Option<i32>,
         after: Option<String>,
     ) -> Result<VpnClientConnection, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let page = cursor::page(first, after.as_deref())?;
         let filter = filter.unwrap_or_default().into_core()?;
         let clients = platform.clients(caller, &filter, &page).await.map_err(told)?;
@@ -53,7 +53,7 @@ impl Query {
 
     /// All VPN servers, by name.
     async fn servers(&self, ctx: &Context<'_>) -> Result<Vec<VpnServer>, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let servers = platform.servers(caller).await.map_err(told)?;
         Ok(servers.into_iter().map(VpnServer).collect())
     }
@@ -72,7 +72,7 @@ impl Query {
         #[graphql(default_with = "Some(20)")] first: Option<i32>,
         after: Option<String>,
     ) -> Result<JobConnection, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let page = cursor::page(first, after.as_deref())?;
         let filter = filter.unwrap_or_default().into_core()?;
         let jobs = platform.jobs(caller, &filter, &page).await.map_err(told)?;
@@ -88,7 +88,7 @@ impl Query {
         #[graphql(default_with = "Some(20)")] first: Option<i32>,
         after: Option<String>,
     ) -> Result<AuditEntryConnection, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let page = cursor::audit_page(first, after.as_deref())?;
         let filter = filter.unwrap_or_default().into_core()?;
         let entries = platform.audit_log(caller, &filter, &page).await.map_err(told)?;
@@ -97,35 +97,35 @@ impl Query {
 
     /// All access tokens, newest first, without their secrets. Needs the permission `token.manage`.
     async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<AccessToken>, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let tokens = platform.tokens(caller).await.map_err(told)?;
         Ok(tokens.into_iter().map(AccessToken::from).collect())
     }
 
     /// Whether the service can do its work right now: database, Redis, queue.
     async fn health(&self, ctx: &Context<'_>) -> Result<Health, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         Ok(platform.health(caller).await.map_err(told)?.into())
     }
 }
 
 async fn find_client(ctx: &Context<'_>, id: ClientId) -> Result<Option<VpnClient>, Error> {
-    let Session { platform, caller, .. } = Session::of(ctx)?;
+    let Scope { platform, caller, .. } = Scope::of(ctx)?;
     Ok(platform.client(caller, id).await.map_err(told)?.map(VpnClient))
 }
 
 async fn find_job(ctx: &Context<'_>, id: JobId) -> Result<Option<Job>, Error> {
-    let Session { platform, caller, .. } = Session::of(ctx)?;
+    let Scope { platform, caller, .. } = Scope::of(ctx)?;
     Ok(platform.job(caller, id).await.map_err(told)?.map(Job))
 }
 
 async fn find_server(ctx: &Context<'_>, id: ServerId) -> Result<Option<VpnServer>, Error> {
-    let Session { platform, caller, .. } = Session::of(ctx)?;
+    let Scope { platform, caller, .. } = Scope::of(ctx)?;
     Ok(platform.server(caller, id).await.map_err(told)?.map(VpnServer))
 }
 
 async fn find_entry(ctx: &Context<'_>, id: AuditId) -> Result<Option<AuditEntry>, Error> {
-    let Session { platform, caller, .. } = Session::of(ctx)?;
+    let Scope { platform, caller, .. } = Scope::of(ctx)?;
     Ok(platform.audit_entry(caller, id.0).await.map_err(told)?.map(AuditEntry))
 }
 

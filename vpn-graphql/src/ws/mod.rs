@@ -26,7 +26,7 @@ pub(crate) async fn upgrade(
     let Ok(permit) = server.sockets.clone().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], "too many connections").into_response();
     };
-    let tracker = server.lifetime.sockets.clone();
+    let tracker = server.lifetime.open.clone();
     let max = server.options.limits.message_bytes;
     upgrade
         .protocols([message::PROTOCOL])

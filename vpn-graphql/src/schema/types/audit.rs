@@ -10,7 +10,7 @@ use vpn_core::{
 };
 
 use super::{DateTime, Job, VpnClient};
-use crate::schema::{Nullable, Session, cursor::AuditId};
+use crate::schema::{Nullable, Scope, cursor::AuditId};
 
 pub(crate) struct AuditEntry(pub(crate) audit::AuditEntry);
 
@@ -56,13 +56,13 @@ impl AuditEntry {
     /// The client that it is about; null when it is about none.
     async fn client(&self, ctx: &Context<'_>) -> Nullable<VpnClient> {
         let id: ClientId = self.0.columns.client_id.as_deref()?.parse().ok()?;
-        Session::find(ctx, id).await
+        Scope::find(ctx, id).await
     }
 
     /// The job that it is about, as it is now; null when it is about none.
     async fn job(&self, ctx: &Context<'_>) -> Nullable<Job> {
         let id: JobId = self.0.columns.job_id.as_deref()?.parse().ok()?;
-        Session::find(ctx, id).await
+        Scope::find(ctx, id).await
     }
 
     /// What else is told. Never key material, never a profile, never a token.

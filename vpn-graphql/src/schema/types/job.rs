@@ -9,7 +9,7 @@ use vpn_core::{
 use super::{DateTime, JobKind, JobState, VpnClient};
 use crate::{
     error::bug,
-    schema::{Nullable, Session},
+    schema::{Nullable, Scope},
 };
 
 pub(crate) struct Job(pub(crate) CoreJob);
@@ -61,7 +61,7 @@ impl Job {
 
     /// Whom it is for.
     async fn client(&self, ctx: &Context<'_>) -> Result<VpnClient, Error> {
-        Session::find(ctx, self.0.client_id).await.unwrap_or_else(|| Err(bug("a job without its client")))
+        Scope::find(ctx, self.0.client_id).await.unwrap_or_else(|| Err(bug("a job without its client")))
     }
 
     /// Who asked for it.
@@ -71,7 +71,7 @@ impl Job {
 
     /// The failed job that it repeats; null when it repeats none.
     async fn retry_of(&self, ctx: &Context<'_>) -> Nullable<Job> {
-        Session::find(ctx, self.0.retry_of?).await
+        Scope::find(ctx, self.0.retry_of?).await
     }
 
     /// How often it was tried.

@@ -14,13 +14,13 @@ use super::{Nullable, loaders::Batches};
 use crate::error;
 
 /// One request: who asks, whom to ask, and the look-ups that are done in batches.
-pub(crate) struct Session {
+pub(crate) struct Scope {
     pub(super) platform: Platform,
     pub(super) caller: Caller,
     pub(super) batches: DataLoader<Batches>,
 }
 
-impl Session {
+impl Scope {
     /// A request of `caller`. Its batches are its own: nobody's permission serves another.
     pub(crate) fn new(platform: Platform, caller: Caller) -> Self {
         // What is logged on the way belongs to the request.
@@ -31,7 +31,7 @@ impl Session {
 
     /// The request that this resolver belongs to.
     pub(super) fn of<'a>(ctx: &Context<'a>) -> Result<&'a Self, Error> {
-        ctx.data::<Self>().map_err(|_| error::bug("a resolver without a session"))
+        ctx.data::<Self>().map_err(|_| error::bug("a resolver without a scope"))
     }
 
     /// Looks one thing up, together with what others of this request look up; null when it is not there.
@@ -41,10 +41,10 @@ impl Session {
         Batches: Loader<K, Error = Error>,
         T: From<<Batches as Loader<K>>::Value>,
     {
-        let session = match Self::of(ctx) {
-            Ok(session) => session,
+        let scope = match Self::of(ctx) {
+            Ok(scope) => scope,
             Err(error) => return Some(Err(error)),
         };
-        session.batches.load_one(key).await.map(|found| found.map(T::from)).transpose()
+        scope.batches.load_one(key).await.map(|found| found.map(T::from)).transpose()
     }
 }
