@@ -9,8 +9,9 @@ use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use vpn_core::{
+    audit::AuditEntry,
     clock::Ambient,
-    domain::{Caller, Client, ClientId, ClientStatus, Job, JobId, JobKind, JobState, RequestId, Role, Server},
+    domain::{Caller, Client, ClientId, ClientStatus, Job, JobFailure, JobId, JobKind, JobState, RequestId, Role, Server},
     host::{FaultyTransport, Hosts},
     jobs::{JobPolicy, RetryPolicy, SweepPolicy},
     lock::LockPolicy,
@@ -174,6 +175,13 @@ impl TestPlatform {
         Ok(page.items.into_iter().rev().map(|entry| entry.columns.action).collect())
     }
 
+    /// Why attempts at a client's jobs failed, oldest first.
+    pub async fn failures(&self, id: ClientId) -> Result<Vec<JobFailure>> {
+        let filter = AuditFilter { client_id: Some(id), ..AuditFilter::default() };
+        let page = self.platform.audit_log(&self.admin, &filter, &PageRequest::first(100)).await?;
+        Ok(page.items.iter().rev().filter_map(AuditEntry::failure).collect())
+    }
+
     /// The invariants that hold whatever happened: the chain is whole, and of each client at most one
     /// provision and one revocation took effect.
     pub async fn check(&self) -> Result<()> {
@@ -208,6 +216,7 @@ fn hurried() -> worker::Options {
         },
         jobs: JobPolicy {
             lease: Duration::from_secs(4),
+            needed: Duration::from_millis(500),
             retry: RetryPolicy { base: Duration::from_millis(40), cap: Duration::from_millis(200) },
             settle: Duration::from_millis(50),
         },

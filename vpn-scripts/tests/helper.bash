@@ -47,7 +47,7 @@ fields() {
 # serve: a request from standard input. Sets status, reply, and the parts of the
 # reply; checks the frame of every reply that any test sees. serve_by is a command
 # that runs another one somewhere else.
-serve_by=command
+serve_by='command'
 serve() {
   status=0
   "$serve_by" "$shell" "$libexec/vpn-host" "$state" >"$BATS_TEST_TMPDIR/reply" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
@@ -175,8 +175,18 @@ apart() {
     mkdir -p "$BATS_TEST_TMPDIR"
     "$@"
     echo "$status" >"$BATS_TEST_TMPDIR/status"
-  ) <&0 3>&- & # without <&0 it would read nothing
+  ) 3>&- &
   parts+=("$!")
+}
+
+# slowly COMMAND...: with standard input from the pipe that make_slow_pipe made.
+slowly() {
+  "$@" <"$slow"
+}
+
+make_slow_pipe() {
+  slow=$BATS_TEST_TMPDIR/slow
+  mkfifo "$slow"
 }
 
 # collect: sets statuses, of everything that ran apart, sorted, once all has ended.

@@ -1,8 +1,11 @@
 //! A revocation that comes while its client is on the way in.
 
 use anyhow::Result;
-use vpn_core::domain::{ClientStatus, JobState};
-use vpn_tests::{Database, TestPlatform, hosts, proxy::Proxy, whole_on_every_database};
+use vpn_core::{
+    domain::{ClientStatus, JobState},
+    host::Fault,
+};
+use vpn_tests::{Database, TestPlatform, hosts, whole_on_every_database};
 
 whole_on_every_database!(a_provision_that_waits_is_canceled);
 
@@ -22,20 +25,15 @@ async fn a_provision_that_waits_is_canceled(test: TestPlatform) -> Result<()> {
 /// The host has issued, and its reply is on the way, when the revocation is asked for.
 #[tokio::test]
 async fn a_provision_that_runs_is_overtaken_and_leaves_nothing_alive() -> Result<()> {
-    let host = hosts::private().await?;
-    let vpn = host.host()?;
-    let proxy = Proxy::before(vpn.port).await?;
-    let test = TestPlatform::with_host(Database::Sqlite, vpn, proxy.port(), &vpn.host_key).await?;
+    let test = TestPlatform::on(Database::Sqlite).await?;
     let worker = test.worker()?;
-    // The connection stands; then replies are held back.
-    test.active().await?;
-    proxy.hold_replies(true);
+    test.faults.plan("issue", Fault::ReplyHeld);
     let client = test.client().await?;
     let provision = test.provision(client.id).await?.job;
-    let issued = vpn.state.join("issued").join(client.serial.as_str());
+    let issued = hosts::shared().await?.state.join("issued").join(client.serial.as_str());
     vpn_tests::eventually("the host has issued", async || Ok(issued.exists())).await?;
     let revoke = test.revoke(client.id).await?.job;
-    proxy.hold_replies(false);
+    test.faults.release();
 
     let overtaken = test.finished(provision.id).await?;
     assert_eq!(overtaken.state, JobState::Failed);
@@ -45,7 +43,5 @@ async fn a_provision_that_runs_is_overtaken_and_leaves_nothing_alive() -> Result
     assert_eq!((client.status(), client.activated_at()), (ClientStatus::Revoked, None));
     assert!(!issued.exists(), "the host has no certificate for it any more");
     worker.drain().await?;
-    test.check().await?;
-    host.stop().await?;
-    Ok(())
+    test.check().await
 }

@@ -85,7 +85,8 @@ async fn many_clients_are_let_in_by_two_workers_each_once() -> Result<()> {
         jobs.push((client.id, test.provision(client.id).await?.job.id));
     }
     for (client, job) in jobs {
-        test.succeeded(job).await?;
+        let job = test.succeeded(job).await?;
+        assert_eq!(job.attempts, 1, "{:?}", test.failures(client).await?);
         let actions = test.actions(client).await?;
         assert_eq!(actions.iter().filter(|action| *action == "provision.started").count(), 1, "{actions:?}");
     }

@@ -180,9 +180,9 @@ upgrade() { # N: to a version of its own
   everything_kept >"$BATS_TEST_TMPDIR/before"
   local old
   old=$(in_world readlink /usr/local/libexec/vpn-host)
-  mkfifo "$BATS_TEST_TMPDIR/slow"
-  exec 7<>"$BATS_TEST_TMPDIR/slow"
-  apart 1 over_ssh <"$BATS_TEST_TMPDIR/slow" 7>&-
+  make_slow_pipe
+  apart 1 slowly over_ssh
+  exec 7>"$slow"
   printf 'vpn-host 1\n' >&7
   wait_for 'the request to be under way' in_world sh -c 'ls -l /proc/[0-9]*/cwd | grep -q "/usr/local/libexec/vpn-host.d/.*/lib"'
   upgrade 1
