@@ -10,7 +10,7 @@ use super::{AuditEntryConnection, ClientStatus, DateTime, Job, JobConnection, Vp
 use crate::{
     error::{bug, told},
     schema::{
-        Nullable, Session,
+        Nullable, Scope,
         cursor::{self, AuditId, nested_cost},
         loaders::CurrentJobOf,
     },
@@ -52,7 +52,7 @@ impl VpnClient {
 
     /// Where it belongs.
     async fn server(&self, ctx: &Context<'_>) -> Result<VpnServer, Error> {
-        Session::find(ctx, self.0.server_id).await.unwrap_or_else(|| Err(bug("a client without its server")))
+        Scope::find(ctx, self.0.server_id).await.unwrap_or_else(|| Err(bug("a client without its server")))
     }
 
     /// Where it is in its life.
@@ -66,7 +66,7 @@ impl VpnClient {
         if matches!(self.0.state, ClientState::Revoked { .. }) {
             return None;
         }
-        Session::find(ctx, CurrentJobOf(self.0.id)).await
+        Scope::find(ctx, CurrentJobOf(self.0.id)).await
     }
 
     /// Its certificate, the only one in its life; null before one is issued.
@@ -117,7 +117,7 @@ impl VpnClient {
         #[graphql(default_with = "Some(20)")] first: Option<i32>,
         after: Option<String>,
     ) -> Result<JobConnection, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let page = cursor::page(first, after.as_deref())?;
         let filter = JobFilter { client_id: Some(self.0.id), ..JobFilter::default() };
         let jobs = platform.jobs(caller, &filter, &page).await.map_err(told)?;
@@ -132,7 +132,7 @@ impl VpnClient {
         #[graphql(default_with = "Some(20)")] first: Option<i32>,
         after: Option<String>,
     ) -> Result<AuditEntryConnection, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let page = cursor::audit_page(first, after.as_deref())?;
         let filter = AuditFilter { client_id: Some(self.0.id), ..AuditFilter::default() };
         let entries = platform.audit_log(caller, &filter, &page).await.map_err(told)?;
