@@ -4,6 +4,7 @@ mod drain;
 mod health;
 mod redis_in_trouble;
 mod rings;
+mod takeover;
 
 use std::{
     sync::{
@@ -82,7 +83,8 @@ impl Handler for Recorder {
         Box::pin(async move {
             self.calls.lock().unwrap().push((job, Instant::now()));
             self.begun.fetch_add(1, Ordering::SeqCst);
-            let _closed = self.busy.subscribe().wait_for(|busy| !busy).await;
+            let mut busy = self.busy.subscribe();
+            let _open = busy.wait_for(|busy| !busy).await.is_ok();
             self.ended.fetch_add(1, Ordering::SeqCst);
             let later = |left: usize| left.checked_sub(1);
             match self.again.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later) {

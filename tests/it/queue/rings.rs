@@ -82,11 +82,14 @@ async fn a_ring_that_sql_could_not_answer_comes_again() -> Result<()> {
     Ok(())
 }
 
+/// What the library keeps beside a payload.
+const META: [(&str, &str); 4] = [("attempts", "0"), ("max_attempts", "25"), ("status", "Pending"), ("idempotency_key", "")];
+
 /// Puts a payload into the queue that no `Bell` would make.
 async fn push_raw(url: &str, id: &str, payload: &str) -> Result<()> {
     let mut redis = services::look(url).await?;
     let _: () = redis.hset("vpn:jobs:data", id, payload).await?;
-    let _: () = redis.hset_multiple(format!("vpn:jobs:meta:{id}"), &[("attempts", "0"), ("max_attempts", "5")]).await?;
+    let _: () = redis.hset_multiple(format!("vpn:jobs:meta:{id}"), &META).await?;
     let _: () = redis.rpush("vpn:jobs:active", id).await?;
     Ok(())
 }
