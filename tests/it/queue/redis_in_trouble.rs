@@ -79,7 +79,8 @@ async fn an_emptied_redis_costs_the_rings_and_nothing_else() -> Result<()> {
     for job in [lost, job] {
         bell.ring(job, 1).await?;
     }
-    eventually("both are looked at", || async { Ok(recorder.times_of(job) == 2 && recorder.times_of(lost) == 1) }).await?;
+    eventually("both are looked at", || async { Ok(recorder.times_of(job) == 2 && recorder.times_of(lost) == 1) })
+        .await?;
     worker.stop().await
 }
 

@@ -83,7 +83,8 @@ async fn a_ring_that_sql_could_not_answer_comes_again() -> Result<()> {
 }
 
 /// What the library keeps beside a payload.
-const META: [(&str, &str); 4] = [("attempts", "0"), ("max_attempts", "25"), ("status", "Pending"), ("idempotency_key", "")];
+const META: [(&str, &str); 4] =
+    [("attempts", "0"), ("max_attempts", "25"), ("status", "Pending"), ("idempotency_key", "")];
 
 /// Puts a payload into the queue that no `Bell` would make.
 async fn push_raw(url: &str, id: &str, payload: &str) -> Result<()> {
