@@ -1,6 +1,6 @@
 //! One readable line for each step, with the time since the beginning.
 
-use std::{fmt::Display, time::Instant};
+use std::{fmt::Display, io::Write as _, time::Instant};
 
 pub(crate) struct Report {
     begun: Instant,
@@ -12,13 +12,15 @@ impl Report {
     }
 
     pub(crate) fn step(&self, what: &str, told: impl Display) {
-        println!("{:7.2} s  {what:<12} {told}", self.begun.elapsed().as_secs_f64());
+        let at = self.begun.elapsed().as_secs_f64();
+        // A reader that has gone (`make demo | head`) does not end the demo.
+        let _gone = writeln!(std::io::stdout(), "{at:7.2} s  {what:<12} {told}");
     }
 
     /// A line that belongs to the step above it.
     #[expect(clippy::unused_self, reason = "lines are written through the report only")]
     pub(crate) fn detail(&self, told: impl Display) {
-        println!("{:24}{told}", "");
+        let _gone = writeln!(std::io::stdout(), "{:24}{told}", "");
     }
 
     pub(crate) fn failed(&self, error: &anyhow::Error) {

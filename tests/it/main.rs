@@ -3,12 +3,18 @@
 #[cfg(test)]
 mod audit_chain;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod host;
+#[cfg(test)]
+mod jobs;
 #[cfg(test)]
 mod lock;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod service;
 #[cfg(test)]
 mod store;

@@ -20,3 +20,23 @@ macro_rules! on_every_database {
         }
     };
 }
+
+/// The same for functions that take a [`TestPlatform`](crate::TestPlatform).
+#[macro_export]
+macro_rules! whole_on_every_database {
+    ($($test:ident),+ $(,)?) => {
+        $crate::whole_on_every_database!(@on sqlite, Sqlite, $($test),+);
+        $crate::whole_on_every_database!(@on postgres, Postgres, $($test),+);
+        $crate::whole_on_every_database!(@on mariadb, MariaDb, $($test),+);
+    };
+    (@on $module:ident, $database:ident, $($test:ident),+) => {
+        mod $module {
+            $(
+                #[tokio::test]
+                async fn $test() -> anyhow::Result<()> {
+                    super::$test($crate::TestPlatform::on($crate::Database::$database).await?).await
+                }
+            )+
+        }
+    };
+}

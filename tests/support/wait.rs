@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use tokio::time::Instant;
 
 /// Long enough for a machine that does many things at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until `check` is true; an error that says what did not come true after 20 s.
 pub async fn eventually<F>(what: &str, mut check: impl FnMut() -> F) -> Result<()>

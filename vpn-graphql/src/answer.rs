@@ -8,6 +8,9 @@ use vpn_core::domain::RequestId;
 
 use crate::error::{self, BAD_USER_INPUT, GRAPHQL_VALIDATION_FAILED};
 
+/// How many faults of one document are told.
+const MAX_FAULTS: usize = 20;
+
 /// Errors first, and no `data` at all when nothing was executed.
 #[derive(Serialize)]
 struct Body<'a> {
@@ -27,11 +30,22 @@ pub(crate) fn is_request_error(response: &Response) -> bool {
 }
 
 /// Gives every error the request's id, and a code to those for which async-graphql has none.
+///
+/// Of a document's faults only the first ones are told: a small document can have very many.
 pub(crate) fn label(response: &mut Response, id: RequestId) {
-    let fallback = if is_request_error(response) { GRAPHQL_VALIDATION_FAILED } else { BAD_USER_INPUT };
+    let refused = is_request_error(response);
+    if refused {
+        response.errors.truncate(MAX_FAULTS);
+    }
+    let fallback = if refused { GRAPHQL_VALIDATION_FAILED } else { BAD_USER_INPUT };
     for error in &mut response.errors {
         label_error(error, fallback, id);
     }
+}
+
+/// Whether a subscription did not begin: what came instead of its first event is an error.
+pub(crate) fn did_not_begin(response: &Response) -> bool {
+    response.data == Value::Null && !response.errors.is_empty()
 }
 
 /// Gives one error the request's id, and a code if it has none.

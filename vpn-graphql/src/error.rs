@@ -88,3 +88,35 @@ fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use vpn_core::{error::RejectionCode, store::StoreError};
+
+    use super::*;
+
+    fn code_of(error: Error) -> Option<String> {
+        let error = error.into_server_error(async_graphql::Pos::default());
+        code(&error).map(ToOwned::to_owned)
+    }
+
+    #[test]
+    fn a_fault_tells_its_code_and_nothing_of_the_inside() {
+        let fault = CoreError::Store(StoreError::Damaged { table: "clients", what: "an odd serial".into() });
+        let error = told(fault);
+        assert!(!error.message.contains("clients") && !error.message.contains("serial"), "{}", error.message);
+        assert_eq!(code_of(error).as_deref(), Some(INTERNAL_SERVER_ERROR));
+        assert_eq!(code_of(told(CoreError::Unauthenticated)).as_deref(), Some(UNAUTHENTICATED));
+    }
+
+    #[test]
+    fn what_the_caller_can_put_right_is_data_and_a_fault_is_not() {
+        let rejection =
+            Rejection { code: RejectionCode::Invalid, field: Some("address.port"), message: "too high".into() };
+        let (done, errors) = as_data::<()>(Err(CoreError::Rejected(rejection))).expect("data");
+        assert!(done.is_none());
+        assert_eq!(errors[0].field.as_deref(), Some(["address".to_owned(), "port".to_owned()].as_slice()));
+        assert!(as_data::<()>(Err(CoreError::Unauthenticated)).is_err());
+        assert!(matches!(as_data(Ok(7)), Ok((Some(7), errors)) if errors.is_empty()));
+    }
+}

@@ -10,7 +10,7 @@ use vpn_core::{
 use crate::{
     api::{Api, Check, Readiness},
     error,
-    schema::{self, PlatformSchema, Session},
+    schema::{self, PlatformSchema, Scope},
 };
 
 /// The platform, as the transports see it.
@@ -24,8 +24,8 @@ impl PlatformApi {
         Self { platform, schema: schema::schema() }
     }
 
-    fn with_session(&self, request: Request, caller: Caller) -> Request {
-        request.data(Session::new(self.platform.clone(), caller))
+    fn with_scope(&self, request: Request, caller: Caller) -> Request {
+        request.data(Scope::new(self.platform.clone(), caller))
     }
 }
 
@@ -44,18 +44,19 @@ impl Api for PlatformApi {
     }
 
     fn execute(&self, request: Request, caller: Caller) -> BoxFuture<'_, Response> {
-        self.schema.execute(self.with_session(request, caller)).boxed()
+        self.schema.execute(self.with_scope(request, caller)).boxed()
     }
 
     fn subscribe(&self, request: Request, caller: Caller) -> BoxStream<'static, Response> {
-        self.schema.execute_stream(self.with_session(request, caller))
+        self.schema.execute_stream(self.with_scope(request, caller))
     }
 
     fn readiness(&self) -> BoxFuture<'_, Readiness> {
         async move {
             let health = self.platform.readiness().await;
             let checks = health.checks.into_iter();
-            let checks = checks.map(|it| Check { name: it.name, status: it.status.as_str(), took: it.latency }).collect();
+            let checks =
+                checks.map(|it| Check { name: it.name, status: it.status.as_str(), took: it.latency }).collect();
             // Without Redis, requests are accepted and done later: that is ready.
             Readiness { ready: health.status != HealthStatus::Down, checks }
         }

@@ -66,9 +66,12 @@ async fn observe(State(server): State<Server>, mut request: Request, next: Next)
     }
     let status = response.status().as_u16();
     let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    span.in_scope(|| {
+    let _entered = span.entered();
+    if matches!(path.as_str(), "/healthz" | "/readyz") {
+        tracing::debug!(http.path = path, http.status = status, duration_ms, "probe answered");
+    } else {
         tracing::info!(http.method = %method, http.path = path, http.status = status, duration_ms, "request answered");
-    });
+    }
     response
 }
 

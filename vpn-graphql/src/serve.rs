@@ -1,35 +1,99 @@
 //! Serving until told to stop, and ending without cutting anybody off.
 
-use std::{io, time::Duration};
+use std::{io, pin::pin, time::Duration};
 
-use axum::{Router, serve::ListenerExt as _};
-use tokio::{net::TcpListener, time::timeout};
+use axum::{
+    Router,
+    serve::{Listener, ListenerExt as _},
+};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    time::timeout,
+};
 
 use crate::server::Lifetime;
+
+/// How long a connection may be silent between requests, or take to send the head of one.
+const HEAD_WAIT: Duration = Duration::from_secs(30);
 
 /// Serves `router` until `lifetime` ends; then takes no more connections, closes WebSockets with
 /// 1001, and waits for what is under way, but not longer than `drain`.
 pub async fn serve(listener: TcpListener, router: Router, lifetime: Lifetime, drain: Duration) -> io::Result<()> {
     // Small answers go out at once and do not wait for more (Nagle's algorithm).
-    let listener = listener.tap_io(|connection| {
+    let mut listener = listener.tap_io(|connection| {
         let _ = connection.set_nodelay(true);
     });
-    let shutdown = lifetime.shutdown.clone();
-    let stop = shutdown.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await });
-    let ended = async {
-        shutdown.cancelled().await;
-        lifetime.sockets.close();
-        lifetime.sockets.wait().await;
-    };
-    let finish = async { tokio::join!(serving.into_future(), ended).0 };
-    tokio::pin!(finish);
-    tokio::select! {
-        outcome = &mut finish => return outcome,
-        () = shutdown.cancelled() => {}
+    loop {
+        tokio::select! {
+            () = lifetime.shutdown.cancelled() => break,
+            (connection, _) = listener.accept() => spawn(connection, router.clone(), &lifetime, HEAD_WAIT),
+        }
     }
-    timeout(drain, finish).await.unwrap_or_else(|_| {
+    drop(listener);
+    lifetime.open.close();
+    if timeout(drain, lifetime.open.wait()).await.is_err() {
         tracing::warn!(drain_seconds = drain.as_secs(), "requests were still under way at the end of the drain time");
-        Ok(())
-    })
+    }
+    Ok(())
+}
+
+/// Serves one connection. axum's own `serve` would do that without a limit on silence.
+fn spawn<I>(connection: I, router: Router, lifetime: &Lifetime, head_wait: Duration)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_wait)
+        .serve_connection(TokioIo::new(connection), TowerToHyperService::new(router))
+        .with_upgrades();
+    let shutdown = lifetime.shutdown.clone();
+    lifetime.open.spawn(async move {
+        let mut serving = pin!(serving);
+        let outcome = tokio::select! {
+            outcome = serving.as_mut() => outcome,
+            () = shutdown.cancelled() => {
+                // After the request that is under way, if one is.
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "a connection broke off");
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    const WAIT: Duration = Duration::from_millis(100);
+
+    /// What is answered to these bytes until the connection is closed.
+    async fn answer(request: &[u8]) -> String {
+        let (mut peer, ours) = duplex(4096);
+        spawn(ours, Router::new().route("/", get(|| async { "here" })), &Lifetime::default(), WAIT);
+        peer.write_all(request).await.expect("sent");
+        let mut heard = Vec::new();
+        timeout(10 * WAIT, peer.read_to_end(&mut heard)).await.expect("closed in time").expect("heard");
+        String::from_utf8(heard).expect("text")
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_silent_or_slow_is_closed() {
+        answer(b"").await;
+        answer(b"GET / HTTP/1.1\r\nhost: a\r\nx-slow: ").await;
+        let answered = answer(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        assert!(answered.starts_with("HTTP/1.1 200 OK") && answered.ends_with("here"), "{answered}");
+    }
 }

@@ -40,14 +40,14 @@ impl Deref for Server {
 pub struct Lifetime {
     /// Cancelled when the server is to end.
     pub shutdown: CancellationToken,
-    /// The open WebSockets. They outlive the HTTP requests that opened them.
-    pub(crate) sockets: TaskTracker,
+    /// Open connections, and open WebSockets, which outlive the connections that they began as.
+    pub(crate) open: TaskTracker,
 }
 
 impl Lifetime {
     /// It ends when `shutdown` is cancelled.
     #[must_use]
     pub fn until(shutdown: CancellationToken) -> Self {
-        Self { shutdown, sockets: TaskTracker::new() }
+        Self { shutdown, open: TaskTracker::new() }
     }
 }

@@ -45,10 +45,12 @@ fields() {
 }
 
 # serve: a request from standard input. Sets status, reply, and the parts of the
-# reply; checks the frame of every reply that any test sees.
+# reply; checks the frame of every reply that any test sees. serve_by is a command
+# that runs another one somewhere else.
+serve_by='command'
 serve() {
   status=0
-  "$shell" "$libexec/vpn-host" "$state" >"$BATS_TEST_TMPDIR/reply" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
+  "$serve_by" "$shell" "$libexec/vpn-host" "$state" >"$BATS_TEST_TMPDIR/reply" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
   read_reply
 }
 
@@ -177,6 +179,16 @@ apart() {
   parts+=("$!")
 }
 
+# slowly COMMAND...: with standard input from the pipe that make_slow_pipe made.
+slowly() {
+  "$@" <"$slow"
+}
+
+make_slow_pipe() {
+  slow=$BATS_TEST_TMPDIR/slow
+  mkfifo "$slow"
+}
+
 # collect: sets statuses, of everything that ran apart, sorted, once all has ended.
 collect() {
   wait "${parts[@]}"
@@ -202,18 +214,21 @@ use_shims() {
   done
 }
 
-# interrupted MODE N: the request on standard input, interrupted at its N-th command.
-# Fails when the request has fewer. Sets status; there may be no reply.
-interrupted() {
-  local shim=$BATS_TEST_TMPDIR/shim
+# with_shim MODE N COMMAND...: COMMAND, interrupted at the N-th command that it calls.
+# Fails when it calls fewer. Sets status.
+with_shim() {
+  local shim=$BATS_TEST_TMPDIR/shim path=$PATH
   rm -rf "$shim"
   mkdir "$shim"
   : >"$shim/calls"
   status=0
-  {
-    SHIM=$shim SHIM_MODE=$1 SHIM_AT=$2 SHIM_PATH=$PATH PATH=$shims:$PATH \
-      bash -c 'echo $$ >"$SHIM/victim"; exec "$@"' - "$shell" "$libexec/vpn-host" "$state" \
-      >"$BATS_TEST_TMPDIR/reply" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
-  } 2>/dev/null
+  # shellcheck disable=SC2016 # for the inner shell
+  SHIM=$shim SHIM_MODE=$1 SHIM_AT=$2 SHIM_PATH=$path PATH=$shims:$path \
+    bash -c 'echo $$ >"$SHIM/victim"; exec "$@"' - "${@:3}" || status=$?
   [ -e "$shim/fired" ]
+}
+
+# interrupted MODE N: the request on standard input. There may be no reply.
+interrupted() {
+  with_shim "$1" "$2" "$shell" "$libexec/vpn-host" "$state" 2>"$BATS_TEST_TMPDIR/stderr" >"$BATS_TEST_TMPDIR/reply"
 }

@@ -23,6 +23,7 @@ async fn janitor() -> Result<&'static Janitor> {
 }
 
 /// Where a database server lives, and as whom: neither of them runs as root.
+#[derive(Debug)]
 struct Home {
     /// A temporary directory that the server's user owns.
     directory: PathBuf,

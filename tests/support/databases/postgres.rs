@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use vpn_core::sandbox::{Janitor, Process, SandboxError, StopSignal, free_port, random_hex};
 
 use super::{Home, janitor};
@@ -15,9 +15,11 @@ const READY: &str = "database system is ready to accept connections";
 /// A running PostgreSQL server.
 #[derive(Debug)]
 pub struct Postgres {
-    process: Process,
+    process: Mutex<Option<Process>>,
     port: u16,
     password: String,
+    home: Home,
+    janitor: Janitor,
 }
 
 impl Postgres {
@@ -46,7 +48,10 @@ impl Postgres {
         for _ in 0..5 {
             let port = free_port()?;
             match Self::launch(janitor, &programs, &home, port).await {
-                Ok(process) => return Ok(Self { process, port, password }),
+                Ok(process) => {
+                    let (process, janitor) = (Mutex::new(Some(process)), janitor.clone());
+                    return Ok(Self { process, port, password, home, janitor });
+                }
                 Err(SandboxError::Ended { log, .. }) if log.contains("could not bind") => {}
                 Err(other) => return Err(other.into()),
             }
@@ -85,12 +90,26 @@ impl Postgres {
         Ok(process)
     }
 
+    /// Stops it in good order: connections end, and the port refuses.
+    pub async fn stop(&self) {
+        if let Some(process) = self.process.lock().await.take() {
+            process.stop().await;
+        }
+    }
+
+    /// Starts it again, on the same port and data.
+    pub async fn restart(&self) -> Result<()> {
+        self.stop().await;
+        *self.process.lock().await = Some(Self::launch(&self.janitor, &programs()?, &self.home, self.port).await?);
+        Ok(())
+    }
+
     /// Makes a new, empty database and gives its URL.
     pub async fn fresh_database(&self) -> Result<String> {
         let name = format!("vpn_{}", random_hex(8)?);
         let mut connection = PgConnection::connect(&self.url("postgres"))
             .await
-            .with_context(|| format!("connecting to PostgreSQL (process {})", self.process.id()))?;
+            .with_context(|| format!("connecting to PostgreSQL on port {}", self.port))?;
         // Its own encoding and collation need the empty template, and nobody is ever connected to that.
         let sql = format!("CREATE DATABASE {name} TEMPLATE template0");
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;

@@ -15,6 +15,8 @@ pub enum Fault {
     Unreachable,
     /// The host does it, and the reply is lost.
     ReplyLost,
+    /// The host does it, and the reply comes after [`FaultyTransport::release`].
+    ReplyHeld,
 }
 
 /// The transport.
@@ -22,18 +24,29 @@ pub struct FaultyTransport {
     inner: Arc<dyn Transport>,
     planned: Mutex<VecDeque<(&'static str, Fault)>>,
     calls: Mutex<Vec<&'static str>>,
+    released: tokio::sync::Semaphore,
 }
 
 impl FaultyTransport {
     /// In front of this transport. Without a plan it changes nothing.
     #[must_use]
     pub fn before(inner: Arc<dyn Transport>) -> Self {
-        Self { inner, planned: Mutex::default(), calls: Mutex::default() }
+        Self {
+            inner,
+            planned: Mutex::default(),
+            calls: Mutex::default(),
+            released: tokio::sync::Semaphore::new(0),
+        }
     }
 
     /// The next call of this verb that has no fault before it in the plan fails like this.
     pub fn plan(&self, verb: &'static str, fault: Fault) {
         self.planned.lock().unwrap_or_else(PoisonError::into_inner).push_back((verb, fault));
+    }
+
+    /// Lets one held reply go.
+    pub fn release(&self) {
+        self.released.add_permits(1);
     }
 
     /// The verbs that were called so far, failed ones included.
@@ -59,6 +72,11 @@ impl Transport for FaultyTransport {
             }
             let output = self.inner.run(server, request).await?;
             match fault {
+                Some(Fault::ReplyHeld) => {
+                    let closed = |_| HostErrorKind::Interrupted("the transport is gone".to_owned());
+                    self.released.acquire().await.map_err(closed)?.forget();
+                    Ok(output)
+                }
                 Some(_) => Err(HostErrorKind::Interrupted("as planned by a test".to_owned())),
                 None => Ok(output),
             }

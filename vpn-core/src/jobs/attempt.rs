@@ -1,7 +1,5 @@
 //! One attempt at a job, under one lease.
 
-use std::time::Duration;
-
 use super::{Runner, entry, failure::StepError, provision, revoke};
 use crate::{
     audit::JobAct,
@@ -10,10 +8,6 @@ use crate::{
     lock::{Lease, LeaseLost},
     store::{StoreError, Tx},
 };
-
-/// What a step on the host needs of the lease to be begun at all. It may take longer: the lease is
-/// renewed meanwhile, and the host checks the fence itself.
-const NEEDED: Duration = Duration::from_secs(3);
 
 pub(super) struct Attempt<'a> {
     pub(super) runner: &'a Runner,
@@ -65,7 +59,7 @@ impl Attempt<'_> {
 
     /// For a step on the host: only while the lease has time left for it.
     pub(super) fn order(&self) -> Result<Order<'_>, LeaseLost> {
-        let fence = self.lease.ensure(NEEDED)?;
+        let fence = self.lease.ensure(self.runner.policy.needed)?;
         Ok(Order { server: &self.server, client: &self.client, job: self.job.id, fence })
     }
 

@@ -35,6 +35,9 @@ pub use sweeper::{SweepPolicy, Sweeper};
 pub struct JobPolicy {
     /// How long a claim in SQL lasts without a sign of life from its worker.
     pub lease: Duration,
+    /// What must be left of the lock's lease for a step on the host to be begun. The step may take
+    /// longer: the lease is renewed meanwhile, and the host checks the fence itself.
+    pub needed: Duration,
     /// When failed attempts are repeated.
     pub retry: RetryPolicy,
     /// How long after its sessions were ended a revoked client's sessions are ended once more, for a
@@ -44,7 +47,12 @@ pub struct JobPolicy {
 
 impl Default for JobPolicy {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(20), retry: RetryPolicy::default(), settle: Duration::from_secs(2) }
+        Self {
+            lease: Duration::from_secs(20),
+            needed: Duration::from_secs(3),
+            retry: RetryPolicy::default(),
+            settle: Duration::from_secs(2),
+        }
     }
 }
 

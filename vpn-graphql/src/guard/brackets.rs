@@ -52,13 +52,13 @@ fn after_string(mut rest: &[u8]) -> &[u8] {
     }
 }
 
+/// Ends at the first `"""` that has no backslash before it.
 fn after_block_string(mut rest: &[u8]) -> &[u8] {
     loop {
         rest = match rest {
             [] => return rest,
-            [b'\\', b'"', b'"', b'"', tail @ ..] => tail,
             [b'"', b'"', b'"', tail @ ..] => return tail,
-            [_, tail @ ..] => tail,
+            [b'\\', b'"', b'"', b'"', tail @ ..] | [_, tail @ ..] => tail,
         };
     }
 }
@@ -77,7 +77,9 @@ mod tests {
     #[test]
     fn brackets_in_strings_and_comments_do_not_count() {
         let deep = "[".repeat(65);
-        for document in [format!("{{a(b:\"{deep}\")}}"), format!("{{a(b:\"\"\"{deep}\"\"\")}}"), format!("# {deep}\n{{a}}")] {
+        for document in
+            [format!("{{a(b:\"{deep}\")}}"), format!("{{a(b:\"\"\"{deep}\"\"\")}}"), format!("# {deep}\n{{a}}")]
+        {
             assert!(nest_within(&document, 64), "{document}");
         }
     }
@@ -86,8 +88,17 @@ mod tests {
     fn nothing_hides_the_brackets_behind_it() {
         let deep = "[".repeat(65);
         for prefix in [
-            "# \"\n", "# x\r", "\"\"\" a \" b \"\"\"", "\"a\\\"\"", "\"\"", "\"\"\"\\\"\"\"\"\"\"", "\"\\\\\"", "\"open\n",
-            "\"open\r", "\"open\\\n", "\u{feff}",
+            "# \"\n",
+            "# x\r",
+            "\"\"\" a \" b \"\"\"",
+            "\"a\\\"\"",
+            "\"\"",
+            "\"\"\"\\\"\"\"\"\"\"",
+            "\"\\\\\"",
+            "\"open\n",
+            "\"open\r",
+            "\"open\\\n",
+            "\u{feff}",
         ] {
             assert!(!nest_within(&format!("{prefix}{deep}"), 64), "{prefix:?}");
         }

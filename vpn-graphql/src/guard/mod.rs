@@ -10,12 +10,12 @@ mod cost;
 mod tests;
 
 use async_graphql::{
-    Request, ServerError, Variables,
+    Name, Request, ServerError, Value, Variables,
     parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
 };
 
 use self::cost::{Cost, Walk};
-use crate::error::refusal;
+use crate::error::{BAD_USER_INPUT, refusal};
 
 /// Limits on a document. The standard introspection needs 229 fields.
 #[derive(Clone, Copy, Debug)]
@@ -74,10 +74,13 @@ pub(crate) fn admit(request: &mut Request, limits: &DocumentLimits) -> Result<Op
     let Some(operation) = chosen(&document.operations, name.as_deref()) else {
         return Ok(OperationType::Query);
     };
-    let (kind, mut variables) = (operation.ty, defaults(operation));
+    let (kind, mut variables, required) = (operation.ty, defaults(operation), required(operation));
     variables.append(&mut request.variables);
     request.variables = variables;
-    Ok(kind)
+    match required.into_iter().find(|name| matches!(request.variables.get(name), None | Some(Value::Null))) {
+        Some(name) => Err(refusal(BAD_USER_INPUT, format!("the variable `${name}` needs a value"))),
+        None => Ok(kind),
+    }
 }
 
 fn within(document: &ExecutableDocument, limits: &DocumentLimits) -> Result<(), ServerError> {
@@ -133,4 +136,12 @@ fn defaults(operation: &OperationDefinition) -> Variables {
         }
     }
     defaults
+}
+
+/// The variables that must have a value. async-graphql notices what is missing only where it is used,
+/// when other parts of the operation may have been done.
+fn required(operation: &OperationDefinition) -> Vec<Name> {
+    let definitions = operation.variable_definitions.iter().map(|definition| &definition.node);
+    let required = definitions.filter(|it| !it.var_type.node.nullable && it.default_value.is_none());
+    required.map(|definition| definition.name.node.clone()).collect()
 }

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use async_graphql::{Request, parser::types::OperationType};
+use async_graphql::{Request, Variables, parser::types::OperationType};
 
 use super::{DocumentLimits, admit};
 
@@ -17,13 +17,9 @@ fn verdict(document: &str) -> Result<OperationType, String> {
 
 /// Fragments `F0` … that each spread the next one `times` times.
 fn chain(length: usize, times: usize, last: &str) -> String {
-    let mut document = String::from("query Q { ...F0 }\n");
-    for i in 0..length {
-        let next = format!("...F{} ", i + 1).repeat(times);
-        document.push_str(&format!("fragment F{i} on Query {{ {next}}}\n"));
-    }
-    document.push_str(&format!("fragment F{length} on Query {{ {last} }}"));
-    document
+    let link = |i: usize| format!("fragment F{i} on Query {{ {}}}", format!("...F{} ", i + 1).repeat(times));
+    let links: Vec<String> = (0..length).map(link).collect();
+    format!("query Q {{ ...F0 }} {} fragment F{length} on Query {{ {last} }}", links.join("\n"))
 }
 
 #[test]
@@ -85,7 +81,8 @@ fn aliases_fields_and_mutations_are_counted() {
 
 #[test]
 fn introspection_may_not_multiply_itself() {
-    let nested = "{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }";
+    let nested =
+        "{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }";
     assert_eq!(verdict(nested), Err("DOCUMENT_TOO_COMPLEX".into()));
 }
 
@@ -100,4 +97,12 @@ fn defaults_of_variables_are_put_in() {
     let mut request = Request::new("query($yes: Boolean = true, $no: Boolean) { a @skip(if: $yes) }");
     admit(&mut request, &DocumentLimits::default()).expect("admitted");
     assert_eq!(request.variables.len(), 1);
+}
+
+#[test]
+fn a_variable_that_must_have_a_value_is_missed_before_anything_is_done() {
+    let document = "query($a: Int!, $b: Int! = 1, $c: Int) { x(a: $a, b: $b, c: $c) }";
+    assert_eq!(verdict(document), Err("BAD_USER_INPUT".into()));
+    let mut request = Request::new(document).variables(Variables::from_json(serde_json::json!({ "a": 1 })));
+    assert!(admit(&mut request, &DocumentLimits::default()).is_ok());
 }

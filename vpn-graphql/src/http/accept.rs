@@ -146,7 +146,9 @@ mod tests {
 
     #[test]
     fn qualities_are_read_to_the_thousandth() {
-        for (text, quality) in [("0", 0), ("0.", 0), ("0.5", 500), ("0.001", 1), ("1", 1_000), ("1.000", 1_000), ("x", 1_000)] {
+        for (text, quality) in
+            [("0", 0), ("0.", 0), ("0.5", 500), ("0.001", 1), ("1", 1_000), ("1.000", 1_000), ("x", 1_000)]
+        {
             assert_eq!(thousandths(text), quality, "{text}");
         }
     }

@@ -37,7 +37,9 @@ impl Params {
     pub(super) fn of_body(body: &[u8]) -> Result<Self, String> {
         // serde would read them from an array, too.
         match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'{') => serde_json::from_slice(body).map_err(|error| format!("the body is no GraphQL request: {error}")),
+            Some(b'{') => {
+                serde_json::from_slice(body).map_err(|error| format!("the body is no GraphQL request: {error}"))
+            }
             Some(b'[') => Err("batches are not supported: send one request at a time".to_owned()),
             _ => Err("the body must be a JSON object".to_owned()),
         }

@@ -18,13 +18,13 @@ use crate::{
 pub(super) struct Refusal {
     /// `None`: as the media type has it for a document that is refused.
     status: Option<StatusCode>,
-    error: ServerError,
+    error: Box<ServerError>,
     header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status: Some(status), error: refusal(code, message), header: None }
+        Self { status: Some(status), error: Box::new(refusal(code, message)), header: None }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
@@ -41,7 +41,7 @@ impl Refusal {
 
     /// The document is refused.
     pub(super) fn document(error: ServerError) -> Self {
-        Self { status: None, error, header: None }
+        Self { status: None, error: Box::new(error), header: None }
     }
 
     /// Nobody is known to be asking.
@@ -52,7 +52,7 @@ impl Refusal {
             _ => (StatusCode::INTERNAL_SERVER_ERROR, None),
         };
         let header = header.map(|(name, value)| (name, HeaderValue::from_static(value)));
-        Self { status: Some(status), error, header }
+        Self { status: Some(status), error: Box::new(error), header }
     }
 
     fn with(mut self, name: HeaderName, value: &'static str) -> Self {
@@ -63,7 +63,7 @@ impl Refusal {
     pub(super) fn into_response(mut self, media: Media, id: RequestId) -> Response<Body> {
         answer::label_error(&mut self.error, INTERNAL_SERVER_ERROR, id);
         let status = self.status.unwrap_or_else(|| reply::status_of_refused_document(media));
-        let mut response = reply::json(media, status, answer::encode(&Answer::from_errors(vec![self.error])));
+        let mut response = reply::json(media, status, answer::encode(&Answer::from_errors(vec![*self.error])));
         response.headers_mut().extend(self.header);
         response
     }

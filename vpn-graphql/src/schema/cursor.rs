@@ -122,7 +122,14 @@ mod tests {
 
     #[test]
     fn a_page_has_1_to_100_items() {
-        for (first, taken) in [(None, Some(20)), (Some(1), Some(1)), (Some(100), Some(100)), (Some(0), None), (Some(-1), None), (Some(101), None)] {
+        for (first, taken) in [
+            (None, Some(20)),
+            (Some(1), Some(1)),
+            (Some(100), Some(100)),
+            (Some(0), None),
+            (Some(-1), None),
+            (Some(101), None),
+        ] {
             assert_eq!(page::<ClientId>(first, None).ok().map(|page| page.first), taken, "{first:?}");
         }
     }

@@ -6,14 +6,14 @@ mod loaders;
 mod mutation;
 mod payloads;
 mod query;
-mod session;
+mod scope;
 mod subscription;
 mod types;
 
-use async_graphql::{SDLExportOptions, Schema, SchemaBuilder};
+use async_graphql::{Error, SDLExportOptions, Schema, SchemaBuilder};
 
-pub(crate) use self::{session::Session, types::UserError};
 use self::{mutation::Mutation, query::Query, subscription::Subscription, types::LiveEvent};
+pub(crate) use self::{scope::Scope, types::UserError};
 
 pub(crate) type PlatformSchema = Schema<Query, Mutation, Subscription>;
 
@@ -24,7 +24,11 @@ const MAX_COST: usize = 10_000;
 /// Directives on one field.
 const MAX_DIRECTIVES: usize = 5;
 
-/// The schema. The platform comes with each request, in its [`Session`].
+/// What a field gives that may be null and may fail. With `Result<Option<T>, Error>` async-graphql
+/// would null the field's parent when it fails; the specification wants the field itself to be null.
+type Nullable<T> = Option<Result<T, Error>>;
+
+/// The schema. The platform comes with each request, in its [`Scope`].
 pub(crate) fn schema() -> PlatformSchema {
     builder().limit_depth(MAX_DEPTH).limit_complexity(MAX_COST).limit_directives(MAX_DIRECTIVES).finish()
 }

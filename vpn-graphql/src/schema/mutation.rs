@@ -3,7 +3,7 @@
 use async_graphql::{Context, Error, Object};
 
 use super::{
-    Session,
+    Scope,
     inputs::{
         CreateClientInput, CreateTokenInput, DeliverProfileInput, ProvisionClientInput, RegisterServerInput,
         RetryJobInput, RevokeClientInput, RevokeTokenInput,
@@ -27,14 +27,14 @@ impl Mutation {
         ctx: &Context<'_>,
         input: RegisterServerInput,
     ) -> Result<RegisterServerPayload, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let (server, user_errors) = as_data(platform.register_server(caller, input.into()).await)?;
         Ok(RegisterServerPayload { server: server.map(VpnServer), user_errors })
     }
 
     /// Record a client. Nothing happens on the VPN host yet.
     async fn create_client(&self, ctx: &Context<'_>, input: CreateClientInput) -> Result<CreateClientPayload, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let (client, user_errors) = as_data(platform.create_client(caller, input.into()).await)?;
         Ok(CreateClientPayload { client: client.map(VpnClient), user_errors })
     }
@@ -45,19 +45,19 @@ impl Mutation {
         ctx: &Context<'_>,
         input: ProvisionClientInput,
     ) -> Result<ProvisionClientPayload, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         Ok(as_data(platform.provision_client(caller, input.into()).await)?.into())
     }
 
     /// Queue the job that takes a client's access away, for good. Asked again, it gives the first result.
     async fn revoke_client(&self, ctx: &Context<'_>, input: RevokeClientInput) -> Result<RevokeClientPayload, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         Ok(as_data(platform.revoke_client(caller, input.into()).await)?.into())
     }
 
     /// Queue a failed job again, as a new one.
     async fn retry_job(&self, ctx: &Context<'_>, input: RetryJobInput) -> Result<RetryJobPayload, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         Ok(as_data(platform.retry_job(caller, input.into()).await)?.into())
     }
 
@@ -67,19 +67,19 @@ impl Mutation {
         ctx: &Context<'_>,
         input: DeliverProfileInput,
     ) -> Result<DeliverProfilePayload, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         Ok(as_data(platform.deliver_profile(caller, &input.client_id).await)?.into())
     }
 
     /// Make an access token.
     async fn create_token(&self, ctx: &Context<'_>, input: CreateTokenInput) -> Result<CreateTokenPayload, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         Ok(as_data(platform.create_token(caller, input.into()).await)?.into())
     }
 
     /// End an access token, and what its bearer follows live. Asked again, it changes nothing.
     async fn revoke_token(&self, ctx: &Context<'_>, input: RevokeTokenInput) -> Result<RevokeTokenPayload, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let (token, user_errors) = as_data(platform.revoke_token(caller, &input.token_id).await)?;
         Ok(RevokeTokenPayload { token: token.map(AccessToken::from), user_errors })
     }

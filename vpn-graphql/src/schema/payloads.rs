@@ -1,7 +1,7 @@
 //! What mutations give.
 
 use async_graphql::{Interface, SimpleObject};
-use secrecy::ExposeSecret as _;
+use vpn_core::secrecy::ExposeSecret as _;
 use vpn_core::service::{Delivered, NewlyMade, Queued};
 
 use super::types::{AccessToken, Job, UserError, VpnClient, VpnServer};

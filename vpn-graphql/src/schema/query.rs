@@ -4,7 +4,7 @@ use async_graphql::{Context, Error, ID, Object};
 use vpn_core::domain::{ClientId, JobId, ServerId};
 
 use super::{
-    Session,
+    Nullable, Scope,
     cursor::{self, AuditId, cost},
     inputs::{AuditFilter, ClientFilter, JobFilter},
     types::{
@@ -20,32 +20,19 @@ pub(crate) struct Query;
 #[Object]
 impl Query {
     /// Who is asking.
+    #[expect(clippy::unused_async, reason = "async-graphql wants every resolver async")]
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer, Error> {
-        Ok(Viewer::from(&Session::of(ctx)?.caller))
+        Ok(Viewer::from(&Scope::of(ctx)?.caller))
     }
 
     /// Anything by its global id; null when there is none.
-    async fn node(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Node>, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
-        let found = if let Ok(id) = id.parse::<ClientId>() {
-            platform.client(caller, id).await.map(|found| found.map(|client| VpnClient(client).into()))
-        } else if let Ok(id) = id.parse::<JobId>() {
-            platform.job(caller, id).await.map(|found| found.map(|job| Job(job).into()))
-        } else if let Ok(id) = id.parse::<ServerId>() {
-            platform.server(caller, id).await.map(|found| found.map(|server| VpnServer(server).into()))
-        } else if let Ok(AuditId(seq)) = id.parse() {
-            platform.audit_entry(caller, seq).await.map(|found| found.map(|entry| AuditEntry(entry).into()))
-        } else {
-            Ok(None)
-        };
-        found.map_err(told)
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> Nullable<Node> {
+        find_node(ctx, &id).await.transpose()
     }
 
     /// A client; null when there is none.
-    async fn client(&self, ctx: &Context<'_>, id: ID) -> Result<Option<VpnClient>, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
-        let Ok(id) = id.parse() else { return Ok(None) };
-        Ok(platform.client(caller, id).await.map_err(told)?.map(VpnClient))
+    async fn client(&self, ctx: &Context<'_>, id: ID) -> Nullable<VpnClient> {
+        find_client(ctx, id.parse().ok()?).await.transpose()
     }
 
     /// Clients, newest first.
@@ -57,7 +44,7 @@ impl Query {
         #[graphql(default_with = "Some(20)")] first: Option<i32>,
         after: Option<String>,
     ) -> Result<VpnClientConnection, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let page = cursor::page(first, after.as_deref())?;
         let filter = filter.unwrap_or_default().into_core()?;
         let clients = platform.clients(caller, &filter, &page).await.map_err(told)?;
@@ -66,16 +53,14 @@ impl Query {
 
     /// All VPN servers, by name.
     async fn servers(&self, ctx: &Context<'_>) -> Result<Vec<VpnServer>, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let servers = platform.servers(caller).await.map_err(told)?;
         Ok(servers.into_iter().map(VpnServer).collect())
     }
 
     /// A job; null when there is none.
-    async fn job(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Job>, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
-        let Ok(id) = id.parse() else { return Ok(None) };
-        Ok(platform.job(caller, id).await.map_err(told)?.map(Job))
+    async fn job(&self, ctx: &Context<'_>, id: ID) -> Nullable<Job> {
+        find_job(ctx, id.parse().ok()?).await.transpose()
     }
 
     /// Jobs, newest first.
@@ -87,7 +72,7 @@ impl Query {
         #[graphql(default_with = "Some(20)")] first: Option<i32>,
         after: Option<String>,
     ) -> Result<JobConnection, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let page = cursor::page(first, after.as_deref())?;
         let filter = filter.unwrap_or_default().into_core()?;
         let jobs = platform.jobs(caller, &filter, &page).await.map_err(told)?;
@@ -103,7 +88,7 @@ impl Query {
         #[graphql(default_with = "Some(20)")] first: Option<i32>,
         after: Option<String>,
     ) -> Result<AuditEntryConnection, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let page = cursor::audit_page(first, after.as_deref())?;
         let filter = filter.unwrap_or_default().into_core()?;
         let entries = platform.audit_log(caller, &filter, &page).await.map_err(told)?;
@@ -112,14 +97,49 @@ impl Query {
 
     /// All access tokens, newest first, without their secrets. Needs the permission `token.manage`.
     async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<AccessToken>, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let tokens = platform.tokens(caller).await.map_err(told)?;
         Ok(tokens.into_iter().map(AccessToken::from).collect())
     }
 
     /// Whether the service can do its work right now: database, Redis, queue.
     async fn health(&self, ctx: &Context<'_>) -> Result<Health, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         Ok(platform.health(caller).await.map_err(told)?.into())
+    }
+}
+
+async fn find_client(ctx: &Context<'_>, id: ClientId) -> Result<Option<VpnClient>, Error> {
+    let Scope { platform, caller, .. } = Scope::of(ctx)?;
+    Ok(platform.client(caller, id).await.map_err(told)?.map(VpnClient))
+}
+
+async fn find_job(ctx: &Context<'_>, id: JobId) -> Result<Option<Job>, Error> {
+    let Scope { platform, caller, .. } = Scope::of(ctx)?;
+    Ok(platform.job(caller, id).await.map_err(told)?.map(Job))
+}
+
+async fn find_server(ctx: &Context<'_>, id: ServerId) -> Result<Option<VpnServer>, Error> {
+    let Scope { platform, caller, .. } = Scope::of(ctx)?;
+    Ok(platform.server(caller, id).await.map_err(told)?.map(VpnServer))
+}
+
+async fn find_entry(ctx: &Context<'_>, id: AuditId) -> Result<Option<AuditEntry>, Error> {
+    let Scope { platform, caller, .. } = Scope::of(ctx)?;
+    Ok(platform.audit_entry(caller, id.0).await.map_err(told)?.map(AuditEntry))
+}
+
+/// Its prefix says of which kind an id is.
+async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Error> {
+    if let Ok(id) = id.parse::<ClientId>() {
+        Ok(find_client(ctx, id).await?.map(Node::from))
+    } else if let Ok(id) = id.parse::<JobId>() {
+        Ok(find_job(ctx, id).await?.map(Node::from))
+    } else if let Ok(id) = id.parse::<ServerId>() {
+        Ok(find_server(ctx, id).await?.map(Node::from))
+    } else if let Ok(id) = id.parse::<AuditId>() {
+        Ok(find_entry(ctx, id).await?.map(Node::from))
+    } else {
+        Ok(None)
     }
 }

@@ -4,7 +4,7 @@ use async_graphql::{Context, Error, ID, Subscription};
 use futures_util::{Stream, StreamExt as _};
 
 use super::{
-    Session,
+    Scope,
     cursor::{self, EventPlace, filter_id},
     types::{ClientStatusEvent, JobEvent},
 };
@@ -24,7 +24,7 @@ impl Subscription {
         id: ID,
         after: Option<String>,
     ) -> Result<impl Stream<Item = Result<ClientStatusEvent, Error>> + use<>, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let id = id.parse().map_err(|_| bad_input("there is no client with this id"))?;
         let events = platform.client_events(caller, id, place(after)?).await.map_err(told)?;
         Ok(events.map(|event| event.map(ClientStatusEvent::from).map_err(told)))
@@ -37,7 +37,7 @@ impl Subscription {
         client_id: Option<ID>,
         after: Option<String>,
     ) -> Result<impl Stream<Item = Result<JobEvent, Error>> + use<>, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let client_id = filter_id("clientId", client_id.as_ref())?;
         let events = platform.job_events(caller, client_id, place(after)?).await.map_err(told)?;
         Ok(events.map(|event| event.map(JobEvent::from).map_err(told)))

@@ -7,13 +7,13 @@ use axum::{
     extract::ws::{Message, WebSocket},
 };
 use futures_util::{StreamExt as _, stream::SplitStream};
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinSet},
     time::{Instant, Interval, MissedTickBehavior, Sleep, interval_at, sleep, timeout},
 };
+use vpn_core::secrecy::{ExposeSecret, SecretString};
 
 use super::{
     message::{Close, Incoming, Outgoing, PROTOCOL},

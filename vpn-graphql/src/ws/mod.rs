@@ -7,7 +7,7 @@ mod outlet;
 
 use axum::{
     extract::{State, WebSocketUpgrade},
-    http::{HeaderMap, StatusCode, Uri, header},
+    http::{HeaderMap, StatusCode, Uri, header, uri::Authority},
     response::{IntoResponse, Response},
 };
 
@@ -26,7 +26,7 @@ pub(crate) async fn upgrade(
     let Ok(permit) = server.sockets.clone().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], "too many connections").into_response();
     };
-    let tracker = server.lifetime.sockets.clone();
+    let tracker = server.lifetime.open.clone();
     let max = server.options.limits.message_bytes;
     upgrade
         .protocols([message::PROTOCOL])
@@ -49,7 +49,9 @@ fn is_own_origin(uri: &Uri, headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).or_else(|| uri.authority().map(|it| it.as_str()));
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    // HTTP/2 has it in the address.
+    let host = host.or_else(|| uri.authority().map(Authority::as_str));
     let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
     matches!((origin, host), (Some((_, origin)), Some(host)) if origin.eq_ignore_ascii_case(host))
 }

@@ -2,13 +2,14 @@
 
 use async_graphql::{Request, Response, ServerError, parser::types::OperationType};
 use futures_util::StreamExt as _;
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 use tokio::{
     sync::mpsc,
     time::{error::Elapsed, timeout},
 };
+use tracing::Instrument as _;
 use vpn_core::domain::{Caller, RequestId};
+use vpn_core::secrecy::{ExposeSecret, SecretString};
 
 use super::message::Close;
 use crate::{
@@ -56,8 +57,9 @@ struct Over;
 impl Operation {
     pub(super) async fn run(self, request: Request) {
         let request_id = self.server.api.request_id();
+        let span = tracing::info_span!("operation", request.id = %request_id);
         // Whether it went well or not, there is nobody left to tell.
-        let _ = self.attempt(request, request_id).await;
+        let _ = self.attempt(request, request_id).instrument(span).await;
     }
 
     async fn attempt(&self, mut request: Request, id: RequestId) -> Result<(), Over> {
@@ -71,9 +73,13 @@ impl Operation {
         let mut first = true;
         loop {
             let next = answers.next();
-            let answer = if kind == OperationType::Subscription { Ok(next.await) } else { timeout(limits.operation, next).await };
+            let answer = if kind == OperationType::Subscription {
+                Ok(next.await)
+            } else {
+                timeout(limits.operation, next).await
+            };
             match answer {
-                Ok(Some(answer)) => self.forward(answer, first, id).await?,
+                Ok(Some(answer)) => self.forward(answer, first.then_some(kind), id).await?,
                 Ok(None) => return self.report(News::Complete).await,
                 Err(Elapsed { .. }) => {
                     return self.refuse(vec![refusal("TIMEOUT", "the operation took too long")], id).await;
@@ -98,25 +104,33 @@ impl Operation {
         }
     }
 
-    /// Passes an answer on. One that was refused before anything was executed is an `error`, which
-    /// ends the operation; so does a token that has ended, and with it the socket.
-    async fn forward(&self, mut answer: Response, first: bool, id: RequestId) -> Result<(), Over> {
+    /// Passes an answer on; `kind` comes with the first one. An operation that did not begin is told
+    /// as an `error`, which ends it. A token that has ended, ends the operation and the socket.
+    async fn forward(&self, mut answer: Response, kind: Option<OperationType>, id: RequestId) -> Result<(), Over> {
         answer::label(&mut answer, id);
-        if first && answer::is_request_error(&answer) {
-            self.report(News::Refused(answer.errors)).await?;
-            return Err(Over);
-        }
         let ended = answer.errors.iter().any(|error| error::code(error) == Some(UNAUTHENTICATED));
-        let text = String::from_utf8(answer::encode(&answer)).unwrap_or_default();
-        match RawValue::from_string(text) {
-            Ok(payload) => self.report(News::Next(payload)).await?,
-            Err(_) => self.report(News::Close(Close::Internal)).await?,
-        }
+        let refused = match kind {
+            Some(OperationType::Subscription) => answer::did_not_begin(&answer),
+            Some(_) => answer::is_request_error(&answer),
+            None => false,
+        };
         if ended {
+            self.next(&answer).await?;
             self.report(News::Close(Close::Forbidden)).await?;
-            return Err(Over);
+        } else if refused {
+            self.report(News::Refused(answer.errors)).await?;
+        } else {
+            return self.next(&answer).await;
         }
-        Ok(())
+        Err(Over)
+    }
+
+    async fn next(&self, answer: &Response) -> Result<(), Over> {
+        let text = String::from_utf8(answer::encode(answer)).unwrap_or_default();
+        match RawValue::from_string(text) {
+            Ok(payload) => self.report(News::Next(payload)).await,
+            Err(_) => self.report(News::Close(Close::Internal)).await,
+        }
     }
 
     async fn refuse(&self, mut errors: Vec<ServerError>, id: RequestId) -> Result<(), Over> {

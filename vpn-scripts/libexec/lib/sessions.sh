@@ -1,7 +1,9 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # fields of the request
 # Verbs kill and sessions: OpenVPN's management socket, through the sessions
-# helper. The lock is not held meanwhile: OpenVPN may take its time.
+# helper. The lock is not held meanwhile: OpenVPN may take its time. Should the name
+# be given away in between, its new holder's session may be ended, and comes back;
+# "open" is never too low for it.
 
 # Only for a serial that is buried, and a name that nobody else uses: OpenVPN
 # knows sessions by name.

@@ -124,13 +124,16 @@ nth_serial() { printf '4000000000000000000000000000000%s' "$1"; }
 }
 
 @test "a request that is slow to arrive keeps nobody out" {
-  mkfifo "$BATS_TEST_TMPDIR/slow"
-  exec 7<>"$BATS_TEST_TMPDIR/slow"
-  apart 1 serve <"$BATS_TEST_TMPDIR/slow" 7>&-
+  make_slow_pipe
+  apart 1 slowly serve
+  exec 7>"$slow"
   printf 'vpn-host 1\n' >&7
   issue
   expect 0
+  printf 'verb=list\nend=21\n' >&7
   exec 7>&-
   collect
-  [ "$statuses" = '64' ]
+  [ "$statuses" = 0 ]
+  take 1
+  [ "$(payload)" = "live $serial $name" ]
 }

@@ -135,7 +135,7 @@ problem() {
   printf '00000001\n' >"$state/tmp/crlnumber"
   : >"$state/tmp/index.txt"
   (cd "$state" && openssl ca -config etc/openssl.cnf -gencrl -crlsec 1 -out pub/crl.pem 2>/dev/null)
-  expired() { openssl crl -in "$state/pub/crl.pem" -noout -nextupdate | { IFS== read -r _ at; [ "$(date -d "$at" +%s)" -lt "$(date +%s)" ]; }; }
+  expired() { openssl crl -in "$state/pub/crl.pem" -noout -nextupdate | { IFS='=' read -r _ at; [ "$(date -d "$at" +%s)" -lt "$(date +%s)" ]; }; }
   wait_for 'the CRL to expire' expired
   verb check
   expect 70 'has expired'

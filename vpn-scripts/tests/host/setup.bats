@@ -54,17 +54,13 @@ conf() { "$shell" "$libexec/setup" --state "$state" --remote vpn.example.net --p
 
 @test "a setup that was cut short is finished by the next" {
   use_shims
-  local n=0 shim=$BATS_TEST_TMPDIR/shim
+  local n=0
   while
     n=$((n + 4))
-    rm -rf "$state" "$shim"
-    mkdir "$shim"
-    : >"$shim/calls"
-    SHIM=$shim SHIM_MODE=before SHIM_AT=$n SHIM_PATH=$PATH PATH=$shims:$PATH bash -c 'echo $$ >"$SHIM/victim"; exec "$@"' - \
-      "$shell" "$libexec/setup" --state "$state" --remote vpn.example.net --management none >/dev/null 2>&1 || :
-    [ -e "$shim/fired" ]
+    rm -rf "$state"
+    with_shim before "$n" "$shell" "$libexec/setup" --state "$state" --remote vpn.example.net --management none >/dev/null 2>&1
   do
-    echo "# killed at $n: $(<"$shim/fired")"
+    echo "# killed at $n: $(<"$BATS_TEST_TMPDIR/shim/fired")"
     run -0 make_state
     serve < <(request verb=check)
     expect 0

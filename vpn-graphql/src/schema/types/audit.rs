@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use async_graphql::{Context, Error, ID, Json, Object};
+use async_graphql::{Context, ID, Json, Object};
 use serde_json::{Map, Value};
 use vpn_core::{
     audit,
@@ -10,7 +10,7 @@ use vpn_core::{
 };
 
 use super::{DateTime, Job, VpnClient};
-use crate::schema::{Session, cursor::AuditId};
+use crate::schema::{Nullable, Scope, cursor::AuditId};
 
 pub(crate) struct AuditEntry(pub(crate) audit::AuditEntry);
 
@@ -54,17 +54,15 @@ impl AuditEntry {
     }
 
     /// The client that it is about; null when it is about none.
-    async fn client(&self, ctx: &Context<'_>) -> Result<Option<VpnClient>, Error> {
-        let id = self.0.columns.client_id.as_deref().and_then(|id| id.parse::<ClientId>().ok());
-        let Some(id) = id else { return Ok(None) };
-        Ok(Session::of(ctx)?.batches.load_one(id).await?.map(VpnClient))
+    async fn client(&self, ctx: &Context<'_>) -> Nullable<VpnClient> {
+        let id: ClientId = self.0.columns.client_id.as_deref()?.parse().ok()?;
+        Scope::find(ctx, id).await
     }
 
     /// The job that it is about, as it is now; null when it is about none.
-    async fn job(&self, ctx: &Context<'_>) -> Result<Option<Job>, Error> {
-        let id = self.0.columns.job_id.as_deref().and_then(|id| id.parse::<JobId>().ok());
-        let Some(id) = id else { return Ok(None) };
-        Ok(Session::of(ctx)?.batches.load_one(id).await?.map(Job))
+    async fn job(&self, ctx: &Context<'_>) -> Nullable<Job> {
+        let id: JobId = self.0.columns.job_id.as_deref()?.parse().ok()?;
+        Scope::find(ctx, id).await
     }
 
     /// What else is told. Never key material, never a profile, never a token.

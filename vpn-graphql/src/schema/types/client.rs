@@ -10,7 +10,7 @@ use super::{AuditEntryConnection, ClientStatus, DateTime, Job, JobConnection, Vp
 use crate::{
     error::{bug, told},
     schema::{
-        Session,
+        Nullable, Scope,
         cursor::{self, AuditId, nested_cost},
         loaders::CurrentJobOf,
     },
@@ -52,8 +52,7 @@ impl VpnClient {
 
     /// Where it belongs.
     async fn server(&self, ctx: &Context<'_>) -> Result<VpnServer, Error> {
-        let found = Session::of(ctx)?.batches.load_one(self.0.server_id).await?;
-        found.map(VpnServer::from).ok_or_else(|| bug("a client without its server"))
+        Scope::find(ctx, self.0.server_id).await.unwrap_or_else(|| Err(bug("a client without its server")))
     }
 
     /// Where it is in its life.
@@ -62,12 +61,12 @@ impl VpnClient {
     }
 
     /// The job that is at work on it now; null when none is.
-    async fn current_job(&self, ctx: &Context<'_>) -> Result<Option<Job>, Error> {
+    async fn current_job(&self, ctx: &Context<'_>) -> Nullable<Job> {
         // No job is left, and none begins, once a client is revoked.
         if matches!(self.0.state, ClientState::Revoked { .. }) {
-            return Ok(None);
+            return None;
         }
-        Ok(Session::of(ctx)?.batches.load_one(CurrentJobOf(self.0.id)).await?.map(Job::from))
+        Scope::find(ctx, CurrentJobOf(self.0.id)).await
     }
 
     /// Its certificate, the only one in its life; null before one is issued.
@@ -118,7 +117,7 @@ impl VpnClient {
         #[graphql(default_with = "Some(20)")] first: Option<i32>,
         after: Option<String>,
     ) -> Result<JobConnection, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let page = cursor::page(first, after.as_deref())?;
         let filter = JobFilter { client_id: Some(self.0.id), ..JobFilter::default() };
         let jobs = platform.jobs(caller, &filter, &page).await.map_err(told)?;
@@ -133,7 +132,7 @@ impl VpnClient {
         #[graphql(default_with = "Some(20)")] first: Option<i32>,
         after: Option<String>,
     ) -> Result<AuditEntryConnection, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let page = cursor::audit_page(first, after.as_deref())?;
         let filter = AuditFilter { client_id: Some(self.0.id), ..AuditFilter::default() };
         let entries = platform.audit_log(caller, &filter, &page).await.map_err(told)?;

@@ -2,12 +2,15 @@
 
 use async_graphql::{Context, Error, ID, Object, SimpleObject};
 use vpn_core::{
-    domain::{Job as CoreJob, JobFailure, JobState as CoreState},
+    domain::{Job as CoreJob, JobFailure, JobState as CoreState, Step},
     events::JobProgress as CoreProgress,
 };
 
 use super::{DateTime, JobKind, JobState, VpnClient};
-use crate::{error::bug, schema::Session};
+use crate::{
+    error::bug,
+    schema::{Nullable, Scope},
+};
 
 pub(crate) struct Job(pub(crate) CoreJob);
 
@@ -53,13 +56,12 @@ impl Job {
     /// The step that the last attempt reached: `issue`, `acknowledge`; `publish-crl`, `disconnect`,
     /// `settle`. Null before the first attempt.
     async fn step(&self) -> Option<&str> {
-        self.0.step.map(|step| step.as_str())
+        self.0.step.map(Step::as_str)
     }
 
     /// Whom it is for.
     async fn client(&self, ctx: &Context<'_>) -> Result<VpnClient, Error> {
-        let found = Session::of(ctx)?.batches.load_one(self.0.client_id).await?;
-        found.map(VpnClient::from).ok_or_else(|| bug("a job without its client"))
+        Scope::find(ctx, self.0.client_id).await.unwrap_or_else(|| Err(bug("a job without its client")))
     }
 
     /// Who asked for it.
@@ -68,9 +70,8 @@ impl Job {
     }
 
     /// The failed job that it repeats; null when it repeats none.
-    async fn retry_of(&self, ctx: &Context<'_>) -> Result<Option<Job>, Error> {
-        let Some(id) = self.0.retry_of else { return Ok(None) };
-        Ok(Session::of(ctx)?.batches.load_one(id).await?.map(Self))
+    async fn retry_of(&self, ctx: &Context<'_>) -> Nullable<Job> {
+        Scope::find(ctx, self.0.retry_of?).await
     }
 
     /// How often it was tried.
@@ -132,7 +133,7 @@ impl From<CoreProgress> for JobProgress {
             id: ID(job.id.to_string()),
             kind: job.kind.into(),
             state: job.state.into(),
-            step: job.step.map(|step| step.as_str()),
+            step: job.step.map(Step::as_str),
             attempts: job.attempts,
             last_error: job.last_error.map(JobError::from),
         }

@@ -7,7 +7,7 @@ use super::{DateTime, VpnClientConnection};
 use crate::{
     error::told,
     schema::{
-        Session,
+        Scope,
         cursor::{self, nested_cost},
     },
 };
@@ -71,7 +71,7 @@ impl VpnServer {
         #[graphql(default_with = "Some(20)")] first: Option<i32>,
         after: Option<String>,
     ) -> Result<VpnClientConnection, Error> {
-        let Session { platform, caller, .. } = Session::of(ctx)?;
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let page = cursor::page(first, after.as_deref())?;
         let filter = ClientFilter { server_id: Some(self.0.id), ..ClientFilter::default() };
         let clients = platform.clients(caller, &filter, &page).await.map_err(told)?;

@@ -1,0 +1,51 @@
+# `make` lists what there is. Network namespaces need root: run this as root, or have sudo.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+# One command, so that demo and dev share what they build.
+BUILD := cargo build --locked --package vpn-graphql --package vpn-core --package vpn-examples \
+	--features vpn-graphql/dev,vpn-core/worker --bin vpn-graphql --bin vpn-worker --example demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev build test ci fmt lint docs schema graphiql secrets
+
+help: ## This list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## The main job, end to end: a client is let in, connects, is revoked, is refused. ARGS=--kill-worker: even so.
+	@$(AS_ROOT) $(TARGET)/debug/examples/demo $(ARGS)
+
+dev: build ## The whole platform on this machine until Ctrl-C; prints URL, GraphiQL, token. ARGS='--data DIR' keeps its data.
+	@$(AS_ROOT) $(TARGET)/debug/vpn-graphql dev $(ARGS)
+
+build:
+	@.ci/packages build demo
+	@echo '# building; the first time takes some minutes'
+	@$(BUILD)
+
+test: ## All tests. ARGS='-p vpn-core lock': only those, as `cargo test` takes it.
+	@.ci/test $(ARGS)
+
+ci: ## Everything that has to hold before a change is taken.
+	@.ci/run
+
+fmt: ## Format the Rust code.
+	@cargo fmt --all
+
+lint: ## The checks that take no tests: format, shellcheck, rooms, clippy.
+	@.ci/packages build ci
+	@.ci/run fmt shell rooms clippy
+
+docs: ## The library's documentation, in target/doc/vpn_core.
+	@cargo doc --locked --workspace --all-features --no-deps
+
+schema: ## Write vpn-graphql/schema.graphql again, after a change of the API.
+	@mkdir -p $(TARGET)
+	@cargo run --quiet --locked --package vpn-graphql -- schema >$(TARGET)/schema.graphql.new
+	@mv $(TARGET)/schema.graphql.new vpn-graphql/schema.graphql
+
+graphiql: ## Build the GraphiQL page again, after a change in vpn-graphql/graphiql; needs Node.js 20.11 and npm.
+	@cd vpn-graphql/graphiql && npm run build
+
+secrets: ## Make the secrets of docker-compose.yml that are missing; prints the public key for the VPN hosts.
+	@.ci/secrets

@@ -1,0 +1,80 @@
+//! What the README tells people to run, run.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use tokio::process::Command;
+use vpn_core::sandbox::{Janitor, Launch, temporary_directory};
+use vpn_tests::programs::built;
+
+/// Runs a program to its end and gives what it printed.
+async fn run(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = tokio::time::timeout(Duration::from_mins(3), output).await.context("it took too long")??;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}\n{text}\n{errors}", output.status);
+    Ok(text)
+}
+
+#[tokio::test]
+async fn the_embedding_example_runs() -> Result<()> {
+    let told = run(&mut Command::new(built("examples/embed")?)).await?;
+    for part in ["created", "active       succeeded", "once", "revoked      succeeded"] {
+        assert!(told.contains(part), "{part} is not in:\n{told}");
+    }
+    Ok(())
+}
+
+/// The demo, with its worker killed in the middle of provisioning.
+#[tokio::test]
+async fn the_demo_ends_with_one_certificate_though_its_worker_is_killed() -> Result<()> {
+    let told = run(Command::new(built("examples/demo")?).arg("--kill-worker")).await?;
+    let parts = [
+        "SIGKILL", "takes its place", "exactly one on the host", "PROFILE_GONE", "refused", "WRONG_STATE",
+        "provision.requeued", "the chain is whole", "gone", "done",
+    ];
+    for part in parts {
+        assert!(told.contains(part), "{part} is not in:\n{told}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_curl_walk_through_runs_against_dev() -> Result<()> {
+    let janitor = Janitor::start()?;
+    let directory = temporary_directory(&janitor, "vpn-examples")?;
+    let (token, ready) = (directory.join("token"), directory.join("ready"));
+    let dev = Launch::new(&built("vpn-graphql")?.to_string_lossy())?
+        .args(["dev", "--listen", "127.0.0.1:0", "--token-file"])
+        .arg(&token)
+        .arg("--ready-file")
+        .arg(&ready);
+    let (dev, log) = dev.spawn(&janitor, &directory.join("dev.log"))?;
+    log.wait_for("Ctrl-C ends it all", &dev, Duration::from_mins(1)).await?;
+    vpn_tests::eventually("the ready file", async || Ok(ready.exists())).await?;
+    let facts: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&ready)?)?;
+    assert_eq!(facts["pid"], dev.id());
+    for (name, begins) in [("url", "http://127.0.0.1:"), ("graphiql", "http://"), ("ws", "ws://")] {
+        assert!(facts[name].as_str().is_some_and(|url| url.starts_with(begins)), "{facts}");
+    }
+    only_for_its_owner(&token)?;
+
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/curl.sh");
+    let mut command = Command::new(script);
+    command.current_dir(&directory).env("URL", facts["url"].as_str().context("a URL")?).env("NAME", "curly");
+    let told = run(command.env("TOKEN", std::fs::read_to_string(&token)?.trim())).await?;
+    for part in ["created", "provisioned", "delivered", "revoked", "provision.succeeded  OK", "revoke.succeeded"] {
+        assert!(told.to_uppercase().contains(&part.to_uppercase()), "{part} is not in:\n{told}");
+    }
+    only_for_its_owner(&directory.join("curly.ovpn"))?;
+    dev.stop().await;
+    janitor.stop().await?;
+    Ok(())
+}
+
+fn only_for_its_owner(file: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(std::fs::metadata(file)?.permissions().mode() & 0o777, 0o600, "{}", file.display());
+    Ok(())
+}

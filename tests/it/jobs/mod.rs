@@ -1,0 +1,7 @@
+//! Jobs from the asking to the end: real Redis, real SSH, a real PKI.
+
+mod crash;
+mod failure;
+mod overtaking;
+mod provision;
+mod revoke;

@@ -1,0 +1,20 @@
+//! Tests of the server from outside: transports over a tiny schema, then everything over a database.
+
+#[cfg(test)]
+mod execution;
+#[cfg(test)]
+mod graphiql;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod platform;
+#[cfg(test)]
+mod probes;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod ws;

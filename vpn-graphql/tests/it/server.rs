@@ -1,0 +1,144 @@
+//! The whole server over a database file, and callers of every role.
+
+use std::{sync::Mutex, time::Duration};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest as _},
+};
+use vpn_core::{
+    clock::Ambient,
+    domain::{Caller, RequestId, Role},
+    secrecy::{ExposeSecret as _, SecretString},
+    service::{CreateToken, Platform, RegisterServer},
+    store::{Opened, Store, StoreOptions},
+    vault::Vault,
+};
+use vpn_graphql::{HttpOptions, Lifetime, router};
+
+use crate::support::{post, send};
+
+const HOST_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+
+pub(crate) struct Server {
+    platform: Platform,
+    router: axum::Router,
+    admin: Caller,
+    lifetime: Lifetime,
+    servers: Mutex<u32>,
+    _folder: TempDir,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}/platform.db", folder.path().display());
+        let store = Store::connect_lazy(&StoreOptions::new(url)).expect("a store");
+        store.migrate(Opened::Production).await.expect("a schema");
+        let vault = Vault::new(&SecretString::from("5e".repeat(32))).expect("a vault");
+        // Nothing listens there: what is asked for is accepted, and waits.
+        let redis = SecretString::from("redis://127.0.0.1:1/".to_owned());
+        let ambient = Ambient::system();
+        let platform = Platform::connect(store, &redis, vault, ambient.clone(), 8).expect("a platform");
+        let admin = Caller::embedded("root".parse().expect("a name"), Role::Admin, RequestId::generate(&ambient));
+        let lifetime = Lifetime::default();
+        let router = router(platform.clone(), HttpOptions::default(), lifetime.clone());
+        Self { platform, router, admin, lifetime, servers: Mutex::new(0), _folder: folder }
+    }
+
+    /// The id of a new VPN server.
+    pub(crate) async fn register(&self) -> String {
+        let name = {
+            let mut servers = self.servers.lock().expect("no panic");
+            *servers += 1;
+            format!("vpn{servers}")
+        };
+        let input = RegisterServer {
+            name,
+            host: "vpn1.example.org".into(),
+            port: 22,
+            user: "vpn-host".into(),
+            host_key: HOST_KEY.into(),
+            idempotency_key: None,
+        };
+        self.platform.register_server(&self.admin, input).await.expect("a server").id.to_string()
+    }
+
+    /// Somebody with a token of this role.
+    pub(crate) async fn as_(&self, role: Role) -> Person<'_> {
+        let input = CreateToken { principal: role.as_str().into(), role, valid_for_days: 1 };
+        let made = self.platform.create_token(&self.admin, input).await.expect("a token");
+        self.with_token(made.secret.expose_secret())
+    }
+
+    pub(crate) fn with_token(&self, token: &str) -> Person<'_> {
+        Person { server: self, bearer: format!("Bearer {token}") }
+    }
+}
+
+pub(crate) struct Person<'a> {
+    server: &'a Server,
+    bearer: String,
+}
+
+impl Person<'_> {
+    /// The answer to a document, over HTTP.
+    pub(crate) async fn ask(&self, query: &str, variables: Value) -> Value {
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        send(&self.server.router, post(body, &[("authorization", Some(&self.bearer))])).await.json()
+    }
+
+    /// The events of a subscription, over a WebSocket.
+    pub(crate) async fn follow(&self, query: &str, variables: Value) -> Events {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("ws://{}/graphql/ws", listener.local_addr().expect("an address"));
+        let (router, lifetime) = (self.server.router.clone(), self.server.lifetime.clone());
+        tokio::spawn(vpn_graphql::serve(listener, router, lifetime, Duration::from_secs(1)));
+        let mut request = url.into_client_request().expect("a request");
+        request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
+        let (mut socket, _) = connect_async(request).await.expect("a socket");
+        for message in [
+            json!({ "type": "connection_init", "payload": { "authorization": self.bearer } }),
+            json!({ "type": "subscribe", "id": "1", "payload": { "query": query, "variables": variables } }),
+        ] {
+            socket.send(Message::text(message.to_string())).await.expect("sent");
+        }
+        Events(socket)
+    }
+}
+
+pub(crate) struct Events(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Events {
+    async fn message(&mut self) -> Value {
+        loop {
+            let heard = timeout(Duration::from_secs(10), self.0.next()).await.expect("a message in time");
+            let Message::Text(text) = heard.expect("a message").expect("no error") else { continue };
+            let message: Value = serde_json::from_str(&text).expect("JSON");
+            if message["type"] != "connection_ack" {
+                return message;
+            }
+        }
+    }
+
+    /// The data of the next event.
+    pub(crate) async fn next(&mut self) -> Value {
+        let message = self.message().await;
+        assert_eq!(message["type"], "next", "{message}");
+        message["payload"]["data"].clone()
+    }
+
+    /// The code with which the subscription was refused.
+    pub(crate) async fn error(&mut self) -> String {
+        let message = self.message().await;
+        assert_eq!(message["type"], "error", "{message}");
+        message["payload"][0]["extensions"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
