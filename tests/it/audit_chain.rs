@@ -53,7 +53,10 @@ async fn many_writers_leave_no_gap(world: World) -> Result<()> {
     // As four processes with a pool each.
     let mut stores = Vec::new();
     for _ in 0..4 {
-        let options = StoreOptions { acquire_timeout: std::time::Duration::from_secs(60), ..StoreOptions::new(world.db.url.clone()) };
+        let options = StoreOptions {
+            acquire_timeout: std::time::Duration::from_mins(1),
+            ..StoreOptions::new(world.db.url.clone())
+        };
         stores.push(Store::connect_lazy(&options)?);
     }
     let committed = AtomicI64::new(0);
@@ -91,10 +94,7 @@ async fn a_backup_that_lost_its_tail_is_noticed(world: World) -> Result<()> {
         verifier.take(entry)?;
     }
     let fault = verifier.finish(later.entries, &later.head);
-    assert_eq!(
-        fault,
-        Err(vpn_core::audit::ChainFault::Cut { expected: later.entries, found: kept.entries })
-    );
+    assert_eq!(fault, Err(vpn_core::audit::ChainFault::Cut { expected: later.entries, found: kept.entries }));
     assert_eq!(world.reload_job(job.id).await?.state, JobState::Canceled);
     Ok(())
 }

@@ -11,6 +11,8 @@ mod jobs;
 #[cfg(test)]
 mod lock;
 #[cfg(test)]
+mod queue;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod service;

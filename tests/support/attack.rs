@@ -49,7 +49,7 @@ impl Attacker {
     /// A byte string as this database writes it.
     #[must_use]
     pub fn bytes(&self, bytes: &[u8]) -> String {
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+        let digits = hex::encode(bytes);
         match self.database {
             Database::Sqlite | Database::MariaDb => format!("X'{digits}'"),
             Database::Postgres => format!("'\\x{digits}'::bytea"),

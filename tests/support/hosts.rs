@@ -1,12 +1,6 @@
 //! VPN hosts of the sandbox, as the platform sees them.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use secrecy::SecretString;

@@ -128,9 +128,10 @@ impl State {
         let (from_service, to_service) = service.into_split();
         // Whichever ends first takes the other with it, and all four halves are dropped.
         tokio::select! {
+            biased;
+            _ = cuts.changed() => {}
             () = self.requests(from_caller, to_service) => {}
             () = self.replies(from_service, to_caller) => {}
-            _ = cuts.changed() => {}
         }
     }
 

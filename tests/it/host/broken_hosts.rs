@@ -114,10 +114,9 @@ async fn a_damaged_state_directory_is_an_alarm() -> Result<()> {
     hosts.issue(errand.at(&server), &hosts::input()).await?;
     // Without it a stale worker would be let in.
     fs::remove_file(host.state.join("fence").join(errand.client.serial.as_str()))?;
-    for refused in [
-        error(hosts.issue(errand.at(&server), &hosts::input()).await)?,
-        error(hosts.revoke(errand.at(&server)).await)?,
-    ] {
+    for refused in
+        [error(hosts.issue(errand.at(&server), &hosts::input()).await)?, error(hosts.revoke(errand.at(&server)).await)?]
+    {
         ensure!(matches!(refused.kind(), HostErrorKind::Damaged(_)) && !refused.kind().is_retryable(), "{refused}");
     }
     Ok(())

@@ -1,7 +1,10 @@
 //! A host refuses whoever was overtaken, for every verb that changes something.
 
 use anyhow::{Context, Result, ensure};
-use vpn_core::{domain::Server, host::{HostErrorKind, Hosts}};
+use vpn_core::{
+    domain::Server,
+    host::{HostErrorKind, Hosts},
+};
 use vpn_tests::hosts::{self, Errand};
 
 use super::error;

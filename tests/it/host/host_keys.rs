@@ -54,7 +54,7 @@ async fn a_host_without_a_pinned_key_is_refused() -> Result<()> {
     for host_key in ["", "ssh-ed25519", "ssh-ed25519 AAAA"] {
         let server = Server { host_key: host_key.to_owned(), ..hosts::server(host)? };
         let refused = nothing_is_sent(host, &hosts::hosts(host)?, &server).await?;
-    let kind = refused.kind();
+        let kind = refused.kind();
         let HostErrorKind::HostKeyUnknown { presented } = kind else { anyhow::bail!("{host_key:?}: {kind:?}") };
         assert_eq!(presented, &fingerprint(&host.host_key)?);
         ensure!(kind.to_string().contains("register it with its key"), "{kind}");

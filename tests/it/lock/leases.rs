@@ -35,7 +35,7 @@ async fn a_lease_is_renewed_while_the_work_goes_on() -> Result<()> {
             // Three times as long as an unrenewed lease.
             tokio::time::sleep(hasty().lease * 3).await;
             lease.ensure(Duration::from_millis(50))?;
-            Ok::<_, anyhow::Error>(is_held(&url, &resource).await?)
+            is_held(&url, &resource).await
         })
         .await??;
     ensure!(held && !is_held(&url, &resource).await?);
@@ -49,12 +49,11 @@ async fn the_work_is_dropped_when_redis_forgets_the_lock() -> Result<()> {
     let witness = Dropped(Arc::clone(&dropped));
     let mut redis = services::look(&url).await?;
     let key = format!("vpn:{{{resource}}}:lock");
-    let outcome = locks
-        .with(&resource, FencingToken::ZERO, async move |_| {
-            let _witness = witness;
-            let _removed: i64 = redis.del(&key).await?;
-            std::future::pending::<Result<()>>().await
-        });
+    let outcome = locks.with(&resource, FencingToken::ZERO, async move |_| {
+        let _witness = witness;
+        let _removed: i64 = redis.del(&key).await?;
+        std::future::pending::<Result<()>>().await
+    });
     let outcome = soon("the lease ends", outcome).await?;
     ensure!(matches!(outcome, Err(LockError::Lost)), "{outcome:?}");
     ensure!(dropped.load(Ordering::SeqCst), "the work goes on");
@@ -67,12 +66,11 @@ async fn a_renewal_never_takes_a_lock_back() -> Result<()> {
     let (url, locks, resource) = (services::shared_url().await?, shared(hasty()).await?, resource());
     let mut redis = services::look(&url).await?;
     let key = format!("vpn:{{{resource}}}:lock");
-    let outcome = locks
-        .with(&resource, FencingToken::ZERO, async |_| {
-            let _removed: i64 = redis.del(&key).await?;
-            let _set: () = redis.hset_multiple(&key, &[("owner", "another"), ("token", "99")]).await?;
-            std::future::pending::<Result<()>>().await
-        });
+    let outcome = locks.with(&resource, FencingToken::ZERO, async |_| {
+        let _removed: i64 = redis.del(&key).await?;
+        let _set: () = redis.hset_multiple(&key, &[("owner", "another"), ("token", "99")]).await?;
+        std::future::pending::<Result<()>>().await
+    });
     let outcome = soon("the lease ends", outcome).await?;
     ensure!(matches!(outcome, Err(LockError::Lost)), "{outcome:?}");
     let mut redis = services::look(&url).await?;

@@ -112,9 +112,15 @@ async fn a_redis_that_may_evict_locks_is_refused_with_the_cure() -> Result<()> {
     let url = sandbox.redis()?.url();
     let connection = services::connect(&url)?;
     check_redis(&connection).await?;
-    for policy in
-        ["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random"]
-    {
+    for policy in [
+        "volatile-lru",
+        "volatile-lfu",
+        "volatile-random",
+        "volatile-ttl",
+        "allkeys-lru",
+        "allkeys-lfu",
+        "allkeys-random",
+    ] {
         command(&url, &["CONFIG", "SET", "maxmemory-policy", policy]).await?;
         let Err(error) = check_redis(&connection).await else { anyhow::bail!("{policy} was taken") };
         ensure!(matches!(&error, RedisUnfit::Evicts(found) if found == policy), "{error:?}");

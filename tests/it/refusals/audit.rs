@@ -131,7 +131,10 @@ async fn a_true_entry_by_another_hand_is_taken(world: World) -> Result<()> {
     let sql = entry(&attacker, seq, &head.hash);
     attacker.run(sql).await?;
     // The head has not followed: the next writer and the verifier both notice.
-    assert_eq!(world.verify_log().await.unwrap_err().downcast_ref(), Some(&ChainFault::Mislabelled { seq, column: "canonical" }));
+    assert_eq!(
+        world.verify_log().await.unwrap_err().downcast_ref(),
+        Some(&ChainFault::Mislabelled { seq, column: "canonical" })
+    );
     let appended = world.store().begin().await?.commit(vpn_tests::told(), []).await;
     anyhow::ensure!(appended.is_err(), "an entry was written over another");
     Ok(())

@@ -92,8 +92,6 @@ async fn what_a_job_is_cannot_be_changed(world: World) -> Result<()> {
 
 async fn counters_never_fall(world: World) -> Result<()> {
     let (job, _) = world.running(JobKind::Provision).await?;
-    let mut tx = world.store().begin().await?;
-    tx.commit(told(), []).await?;
     let changes = ["attempts = attempts - 1", "fence = 0", "generation = 0", "state = 'queued', attempts = 0"];
     refused(&world, &job, "jobs: counter fell", &changes).await
 }

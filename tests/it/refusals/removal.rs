@@ -13,7 +13,7 @@ const TABLES: [&str; 7] = ["servers", "clients", "jobs", "audit_log", "audit_hea
 async fn full(world: World) -> Result<World> {
     let (job, fence) = world.running(JobKind::Provision).await?;
     let mut tx = world.store().begin().await?;
-    let expires_at = tx.at().plus(std::time::Duration::from_secs(60));
+    let expires_at = tx.at().plus(std::time::Duration::from_mins(1));
     let sealed = NewProfile { client_id: job.client_id, sealed: vec![1, 2, 3], has_key: true };
     tx.store_profile(&sealed, &fence).await?;
     let token = NewToken {
@@ -50,7 +50,9 @@ async fn nothing_is_truncated(world: World) -> Result<()> {
     for table in TABLES {
         match world.db.database {
             // It has no TRUNCATE; its short cut for a DELETE of everything is not taken past a trigger.
-            Database::Sqlite => attacker.refused(&format!("{table}: DELETE refused"), format!("DELETE FROM {table}")).await?,
+            Database::Sqlite => {
+                attacker.refused(&format!("{table}: DELETE refused"), format!("DELETE FROM {table}")).await?;
+            }
             Database::Postgres => {
                 let refusal = format!("{table}: TRUNCATE refused");
                 attacker.refused(&refusal, format!("TRUNCATE {table} CASCADE")).await?;
@@ -80,8 +82,14 @@ async fn nothing_is_replaced(world: World) -> Result<()> {
             Database::Postgres => return Ok(()),
         };
         for (table, copy) in [
-            ("servers", "SELECT id, name, 'evil.example.org', port, ssh_user, host_key, created_by, created_at FROM servers"),
-            ("tokens", "SELECT id, principal, 'admin', secret_hash, created_by, created_at, expires_at, NULL, NULL, NULL FROM tokens"),
+            (
+                "servers",
+                "SELECT id, name, 'evil.example.org', port, ssh_user, host_key, created_by, created_at FROM servers",
+            ),
+            (
+                "tokens",
+                "SELECT id, principal, 'admin', secret_hash, created_by, created_at, expires_at, NULL, NULL, NULL FROM tokens",
+            ),
             ("profiles", "SELECT client_id, sealed, 0, stored_at, NULL, NULL, NULL FROM profiles"),
         ] {
             attacker.refused(&format!("{table}: {refused}"), format!("{replace} {table} {copy}")).await?;
@@ -98,7 +106,8 @@ async fn nothing_is_replaced(world: World) -> Result<()> {
         }
         let jobs = "(id, client_id, kind, max_attempts, input, requested_by, queued_at, run_after_at, rang_at)";
         for id in ["id", "'job_0'"] {
-            let sql = format!("{replace} jobs {jobs} SELECT {id}, client_id, kind, 9, '{{}}', 'mallory', 1, 1, 1 FROM jobs");
+            let sql =
+                format!("{replace} jobs {jobs} SELECT {id}, client_id, kind, 9, '{{}}', 'mallory', 1, 1, 1 FROM jobs");
             attacker.refused(&format!("jobs: {refused}"), sql).await?;
         }
         let entry = "SELECT seq, prev_hash, canonical, leaf_hash, at, 'mallory', action, outcome, client_id, job_id \

@@ -31,7 +31,8 @@ async fn a_database_that_cannot_be_reached_is_unavailable(world: World) -> Resul
         Database::Postgres => format!("postgres://a:b@127.0.0.1:{}/c", vpn_core::sandbox::free_port()?),
         Database::MariaDb => format!("mariadb://a:b@127.0.0.1:{}/c", vpn_core::sandbox::free_port()?),
     };
-    let store = Store::connect_lazy(&StoreOptions { acquire_timeout: Duration::from_millis(300), ..StoreOptions::new(url) })?;
+    let store =
+        Store::connect_lazy(&StoreOptions { acquire_timeout: Duration::from_millis(300), ..StoreOptions::new(url) })?;
     for error in [store.ping().await, store.migrate(Opened::Production).await, store.opened().await.map(drop)] {
         ensure!(matches!(error, Err(StoreError::Unavailable(_))), "{error:?}");
     }
@@ -70,7 +71,10 @@ async fn an_illegal_change_is_refused(world: World) -> Result<()> {
 
 async fn a_damaged_row_names_its_table(world: World) -> Result<()> {
     let server = world.server().await?;
-    Attacker::on(&world.db).await?.run(format!("UPDATE servers SET ssh_user = 'no;login' WHERE id = '{}'", server.id)).await?;
+    Attacker::on(&world.db)
+        .await?
+        .run(format!("UPDATE servers SET ssh_user = 'no;login' WHERE id = '{}'", server.id))
+        .await?;
     let Err(StoreError::Damaged { table, what }) = world.store().read().await?.server(server.id).await else {
         anyhow::bail!("a damaged row was read");
     };

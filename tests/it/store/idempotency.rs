@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use vpn_core::store::{IdempotencyRecord, Remembered, StoreError};
 use vpn_core::domain::JobKind;
+use vpn_core::store::{IdempotencyRecord, Remembered, StoreError};
 use vpn_tests::{World, attack::Attacker, on_every_database, told};
 
 on_every_database!(
@@ -61,7 +61,7 @@ async fn a_key_is_forgotten_after_a_day(world: World) -> Result<()> {
     assert_eq!(world.store().read().await?.idempotency_key("alice", "k", tomorrow).await?, None);
 
     // A day passes in the database.
-    let yesterday = now.minus(Duration::from_secs(24 * 3600)).micros();
+    let yesterday = now.minus(Duration::from_hours(24)).micros();
     Attacker::on(&world.db).await?.run(format!("UPDATE idempotency_keys SET created_at = {yesterday}")).await?;
     assert_eq!(world.store().read().await?.idempotency_key("alice", "k", now).await?, None);
     let next = record(&world).await?;

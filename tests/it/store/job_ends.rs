@@ -51,7 +51,7 @@ async fn a_job_fails_with_its_reason(world: World) -> Result<()> {
 async fn a_delayed_job_waits_with_its_reason(world: World) -> Result<()> {
     let (job, fence) = world.running(JobKind::Provision).await?;
     let mut tx = world.store().begin().await?;
-    let later = tx.at().plus(Duration::from_secs(60));
+    let later = tx.at().plus(Duration::from_mins(1));
     tx.delay_job(&job, &failure(), later, &fence).await?;
     tx.commit(told(), []).await?;
     let waiting = world.reload_job(job.id).await?;

@@ -23,7 +23,7 @@ on_every_database!(
     a_job_that_ended_in_between_is_left_as_it_is,
 );
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 
 async fn to_ring(world: &World, unanswered: Duration) -> Result<Vec<Due>> {
     Ok(world.store().read().await?.jobs_to_ring(unanswered, 100).await?)
@@ -51,7 +51,8 @@ async fn a_job_is_rung_again_when_nobody_answered(world: World) -> Result<()> {
     let job = world.queued(JobKind::Provision).await?;
     ensure!(to_ring(&world, LONG).await?.is_empty(), "whoever asked has rung");
     let due = Due { id: job.id, generation: 1 };
-    eventually("the ring counts as unanswered", || async { Ok(to_ring(&world, Duration::ZERO).await? == [due]) }).await?;
+    eventually("the ring counts as unanswered", || async { Ok(to_ring(&world, Duration::ZERO).await? == [due]) })
+        .await?;
 
     ensure!(take_ring(&world, due).await?);
     assert_eq!(world.reload_job(job.id).await?.generation, 2);
@@ -102,7 +103,8 @@ async fn a_delayed_job_is_rung_when_it_is_due(world: World) -> Result<()> {
     tx.delay_job(&job, &failure(), soon, &fence).await?;
     tx.commit(told(), []).await?;
     // The last ring is older than the time at which the job became due: so it does not count.
-    eventually("it is due", || async { Ok(to_ring(&world, LONG).await? == [Due { id: job.id, generation: 1 }]) }).await?;
+    eventually("it is due", || async { Ok(to_ring(&world, LONG).await? == [Due { id: job.id, generation: 1 }]) })
+        .await?;
     ensure!(world.store().begin().await?.at() > soon, "it was not rung before");
     ensure!(take_ring(&world, Due { id: job.id, generation: 1 }).await?);
     ensure!(to_ring(&world, LONG).await?.is_empty());

@@ -110,7 +110,7 @@ async fn a_running_job_is_not_claimed_again(world: World) -> Result<()> {
 async fn a_job_is_not_claimed_before_its_time(world: World) -> Result<()> {
     let (job, fence) = world.running(JobKind::Provision).await?;
     let mut tx = world.store().begin().await?;
-    let later = tx.at().plus(Duration::from_secs(600));
+    let later = tx.at().plus(Duration::from_mins(10));
     tx.delay_job(&job, &failure(), later, &fence).await?;
     tx.commit(told(), []).await?;
     let fence = world.fence(job.client_id).await?;

@@ -17,7 +17,7 @@ on_every_database!(
 );
 
 /// Adds a page to what was read, and gives where the next one begins.
-fn read<T, K: Debug>(read: &mut Vec<K>, page: Page<T>, key: impl Fn(&T) -> K, size: usize) -> Result<bool> {
+fn read<T, K: Debug>(read: &mut Vec<K>, page: &Page<T>, key: impl Fn(&T) -> K, size: usize) -> Result<bool> {
     ensure!(page.items.len() == size || !page.has_next, "only the last page is shorter");
     read.extend(page.items.iter().map(key));
     Ok(page.has_next)
@@ -32,7 +32,7 @@ async fn clients_inserted_meanwhile_shift_no_page(world: World) -> Result<()> {
     let (mut found, mut page) = (Vec::new(), PageRequest::first(3));
     loop {
         let next = world.store().read().await?.clients(&ClientFilter::default(), &page).await?;
-        let more = read(&mut found, next, |client| client.id, 3)?;
+        let more = read(&mut found, &next, |client| client.id, 3)?;
         world.client_on(server).await?;
         if !more {
             break;
@@ -51,7 +51,7 @@ async fn jobs_inserted_meanwhile_shift_no_page(world: World) -> Result<()> {
     let (mut found, mut page) = (Vec::new(), PageRequest::first(2));
     loop {
         let next = world.store().read().await?.jobs(&JobFilter::default(), &page).await?;
-        let more = read(&mut found, next, |job| job.id, 2)?;
+        let more = read(&mut found, &next, |job| job.id, 2)?;
         world.queued(JobKind::Revoke).await?;
         if !more {
             break;
@@ -70,7 +70,7 @@ async fn entries_appended_meanwhile_shift_no_page(world: World) -> Result<()> {
     let (mut found, mut page) = (Vec::new(), PageRequest::first(3));
     loop {
         let next = world.store().read().await?.audit_page(&AuditFilter::default(), &page).await?;
-        let more = read(&mut found, next, |entry| entry.seq, 3)?;
+        let more = read(&mut found, &next, |entry| entry.seq, 3)?;
         world.server().await?;
         if !more {
             break;

@@ -26,7 +26,7 @@ async fn stored(world: &World) -> Result<NewToken> {
         role: Role::Operator,
         secret_hash: world.ambient.random(),
         created_by: "alice".to_owned(),
-        expires_at: tx.at().plus(Duration::from_secs(3600)),
+        expires_at: tx.at().plus(Duration::from_hours(1)),
     };
     tx.insert_token(&new).await?;
     tx.commit(told(), []).await?;

@@ -43,7 +43,7 @@ impl Default for LockPolicy {
         Self {
             lease: Duration::from_secs(12),
             grace: Duration::from_secs(6),
-            max_hold: Duration::from_secs(600),
+            max_hold: Duration::from_mins(10),
             command: Duration::from_secs(2),
         }
     }

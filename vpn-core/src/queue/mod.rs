@@ -62,7 +62,7 @@ fn config() -> apalis_redis::Config {
         .heartbeat_interval(Duration::from_secs(5))
         .missed_heartbeats(6)
         // `None` would disable deduplication.
-        .idempotency_ttl(Some(Duration::from_secs(24 * 3600)))
+        .idempotency_ttl(Some(Duration::from_hours(24)))
         // Without it nothing is ever acknowledged.
         .persist_results(true)
         .lock_tasks(true)

@@ -38,7 +38,7 @@ pub struct WorkerOptions {
 }
 
 /// Done tasks are kept this long in Redis, for looking at.
-const KEEP_DONE: Duration = Duration::from_secs(3600);
+const KEEP_DONE: Duration = Duration::from_hours(1);
 
 /// What the task handler gets; apalis hands it out.
 #[derive(Clone)]
@@ -195,7 +195,7 @@ impl Default for Backoff {
 
 impl Backoff {
     async fn wait(&mut self, begun: Instant, stop: &CancellationToken) {
-        if begun.elapsed() > Duration::from_secs(60) {
+        if begun.elapsed() > Duration::from_mins(1) {
             *self = Self::default();
         }
         pause(self.0, stop).await;

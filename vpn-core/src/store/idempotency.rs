@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How long a key is remembered.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
+const KEPT: Duration = Duration::from_hours(24);
 
 /// What a call made, for giving it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

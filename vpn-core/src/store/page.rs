@@ -77,7 +77,8 @@ impl Conditions {
             self.values.push(value.into());
             self.text.push_str(if self.values.len() == 1 { " WHERE " } else { " AND " });
             self.text.push_str(left);
-            self.text.push_str(&format!(" ${}", self.values.len()));
+            self.text.push_str(" $");
+            self.text.push_str(&self.values.len().to_string());
         }
     }
 
