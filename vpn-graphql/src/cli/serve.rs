@@ -38,7 +38,8 @@ impl Serve {
             allowed_origins: config.allowed_origins,
             ..HttpOptions::default()
         };
-        let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let listener =
+            TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         listen(listener, platform, options, stop, config.drain).await?;
         store.close().await;
         Ok(())
@@ -75,7 +76,9 @@ async fn refuse_unfit(store: &Store, platform: &Platform) -> Result<()> {
     match store.opened().await {
         Ok(Opened::Production) => {}
         Ok(Opened::Development) => {
-            bail!("this database was made by `vpn-graphql dev` and is not for real work: set up another one with `vpn-graphql migrate`")
+            bail!(
+                "this database was made by `vpn-graphql dev` and is not for real work: set up another one with `vpn-graphql migrate`"
+            )
         }
         Err(error) if error.is_retryable() => tracing::warn!(%error, "the database is away"),
         Err(error) => return Err(error.into()),
