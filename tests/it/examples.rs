@@ -31,8 +31,16 @@ async fn the_embedding_example_runs() -> Result<()> {
 async fn the_demo_ends_with_one_certificate_though_its_worker_is_killed() -> Result<()> {
     let told = run(Command::new(built("examples/demo")?).arg("--kill-worker")).await?;
     let parts = [
-        "SIGKILL", "takes its place", "exactly one on the host", "PROFILE_GONE", "refused", "WRONG_STATE",
-        "provision.requeued", "the chain is whole", "gone", "done",
+        "SIGKILL",
+        "takes its place",
+        "exactly one on the host",
+        "PROFILE_GONE",
+        "refused",
+        "WRONG_STATE",
+        "provision.requeued",
+        "the chain is whole",
+        "gone",
+        "done",
     ];
     for part in parts {
         assert!(told.contains(part), "{part} is not in:\n{told}");

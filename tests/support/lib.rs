@@ -19,6 +19,6 @@ mod world;
 
 pub use ambient::stepping;
 pub use db::{Database, Db};
-pub use wait::{eventually, soon};
 pub use platform::TestPlatform;
+pub use wait::{eventually, soon};
 pub use world::{World, certificate, failure, told};

@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use vpn_core::{
     audit::AuditEntry,
     clock::Ambient,
-    domain::{Caller, Client, ClientId, ClientStatus, Job, JobFailure, JobId, JobKind, JobState, RequestId, Role, Server},
+    domain::{
+        Caller, Client, ClientId, ClientStatus, Job, JobFailure, JobId, JobKind, JobState, RequestId, Role, Server,
+    },
     host::{FaultyTransport, Hosts},
     jobs::{JobPolicy, RetryPolicy, SweepPolicy},
     lock::LockPolicy,
@@ -209,11 +211,7 @@ fn hurried() -> worker::Options {
     worker::Options {
         concurrency: 4,
         drain: Duration::from_secs(10),
-        lock: LockPolicy {
-            lease: Duration::from_secs(4),
-            grace: Duration::from_secs(1),
-            ..LockPolicy::default()
-        },
+        lock: LockPolicy { lease: Duration::from_secs(4), grace: Duration::from_secs(1), ..LockPolicy::default() },
         jobs: JobPolicy {
             lease: Duration::from_secs(4),
             needed: Duration::from_millis(500),

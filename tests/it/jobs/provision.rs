@@ -32,7 +32,14 @@ async fn a_client_is_let_in_and_its_profile_is_delivered_once(test: TestPlatform
     assert!(matches!(again, Err(Error::Rejected(no)) if no.code == RejectionCode::ProfileGone));
 
     let told = test.actions(client.id).await?;
-    let wanted = ["client.created", "provision.requested", "provision.started", "provision.sealed", "provision.succeeded", "profile.delivered"];
+    let wanted = [
+        "client.created",
+        "provision.requested",
+        "provision.started",
+        "provision.sealed",
+        "provision.succeeded",
+        "profile.delivered",
+    ];
     assert_eq!(told, wanted);
     worker.drain().await?;
     test.check().await
@@ -60,12 +67,8 @@ async fn with_a_csr_the_key_never_leaves_its_owner() -> Result<()> {
     let worker = test.worker()?;
     let client = test.client().await?;
     let csr = csr::make().await?.request;
-    let input = ProvisionClient {
-        client_id: client.id.to_string(),
-        csr: Some(csr),
-        validity_days: 30,
-        idempotency_key: None,
-    };
+    let input =
+        ProvisionClient { client_id: client.id.to_string(), csr: Some(csr), validity_days: 30, idempotency_key: None };
     let job = test.platform.provision_client(&test.admin, input).await?.job;
     test.succeeded(job.id).await?;
     let delivered = test.platform.deliver_profile(&test.admin, &client.id.to_string()).await?;

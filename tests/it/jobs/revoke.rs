@@ -39,7 +39,16 @@ async fn a_revoked_client_is_in_the_crl_and_stays_out(test: TestPlatform) -> Res
     assert!(matches!(profile, Err(Error::Rejected(no)) if no.code == RejectionCode::ProfileGone));
 
     let told = test.actions(client.id).await?;
-    assert!(told.ends_with(&["revoke.requested".into(), "revoke.started".into(), "revoke.published".into(), "revoke.disconnected".into(), "revoke.succeeded".into()]), "{told:?}");
+    assert!(
+        told.ends_with(&[
+            "revoke.requested".into(),
+            "revoke.started".into(),
+            "revoke.published".into(),
+            "revoke.disconnected".into(),
+            "revoke.succeeded".into()
+        ]),
+        "{told:?}"
+    );
     worker.drain().await?;
     test.check().await
 }

@@ -15,7 +15,8 @@ async fn ask_everything(test: &TestPlatform, caller: &Caller) -> Vec<(&'static s
     let platform = &test.platform;
     let none = || "x".to_owned();
     let first = PageRequest::first(1);
-    let server = RegisterServer { name: none(), host: none(), port: 1, user: none(), host_key: none(), idempotency_key: None };
+    let server =
+        RegisterServer { name: none(), host: none(), port: 1, user: none(), host_key: none(), idempotency_key: None };
     let create = CreateClient { name: String::new(), server_id: none(), idempotency_key: None };
     let provision = ProvisionClient { client_id: none(), csr: None, validity_days: 1, idempotency_key: None };
     let revoke = RevokeClient { client_id: none(), reason: none(), idempotency_key: None };
@@ -25,7 +26,11 @@ async fn ask_everything(test: &TestPlatform, caller: &Caller) -> Vec<(&'static s
     let job = vpn_core::domain::JobId::generate(platform.ambient());
     vec![
         ("client", P::ReadClients, platform.client(caller, some).await.map(drop)),
-        ("clients", P::ReadClients, platform.clients(caller, &Default::default(), &PageRequest::first(1)).await.map(drop)),
+        (
+            "clients",
+            P::ReadClients,
+            platform.clients(caller, &Default::default(), &PageRequest::first(1)).await.map(drop),
+        ),
         ("clients_by_id", P::ReadClients, platform.clients_by_id(caller, &[some]).await.map(drop)),
         ("job", P::ReadClients, platform.job(caller, job).await.map(drop)),
         ("jobs", P::ReadClients, platform.jobs(caller, &Default::default(), &PageRequest::first(1)).await.map(drop)),
@@ -65,10 +70,18 @@ async fn every_use_case_asks_the_table_and_every_refusal_is_audited() -> Result<
                 refused.push(permission.as_str().to_owned());
             }
         }
-        let filter = AuditFilter { actor: Some(who.principal.to_string()), action: Some("permission.refused".into()), ..AuditFilter::default() };
+        let filter = AuditFilter {
+            actor: Some(who.principal.to_string()),
+            action: Some("permission.refused".into()),
+            ..AuditFilter::default()
+        };
         let page = test.platform.audit_log(&test.admin, &filter, &PageRequest::first(100)).await?;
-        let told: Vec<String> =
-            page.items.iter().rev().map(|entry| entry.detail()["permission"].as_str().expect("a text").to_owned()).collect();
+        let told: Vec<String> = page
+            .items
+            .iter()
+            .rev()
+            .map(|entry| entry.detail()["permission"].as_str().expect("a text").to_owned())
+            .collect();
         assert_eq!(told, refused, "{}", role.as_str());
     }
     test.check().await

@@ -19,7 +19,10 @@ fn create(test: &TestPlatform, name: &str) -> CreateClient {
 async fn a_bad_name_is_rejected_and_nothing_is_stored(test: TestPlatform) -> Result<()> {
     let before = test.db.store.read().await?.audit_head().await?;
     let long = "x".repeat(65);
-    for name in ["", "-a", "_a", "a b", "a/../b", "a:b", "a\n", "a\0b", "ünï", "$(id)", &long, "DEFAULT", "Default", "server", "SERVER"] {
+    for name in [
+        "", "-a", "_a", "a b", "a/../b", "a:b", "a\n", "a\0b", "ünï", "$(id)", &long, "DEFAULT", "Default", "server",
+        "SERVER",
+    ] {
         let no = rejection(test.platform.create_client(&test.admin, create(&test, name)).await);
         assert_eq!((no.code, no.field), (Code::Invalid, Some("name")), "{name:?}");
         assert!(!no.message.is_empty());

@@ -27,7 +27,12 @@ async fn a_repeat_gives_the_first_answer(test: TestPlatform) -> Result<()> {
     let other = caller("oscar", Role::Operator)?;
     assert_eq!(code(platform.create_client(&other, create(&test, "alice", "k1")).await), Code::NameTaken);
 
-    let ask = ProvisionClient { client_id: first.id.to_string(), csr: None, validity_days: 30, idempotency_key: Some("k2".into()) };
+    let ask = ProvisionClient {
+        client_id: first.id.to_string(),
+        csr: None,
+        validity_days: 30,
+        idempotency_key: Some("k2".into()),
+    };
     let job = platform.provision_client(admin, ask.clone()).await?.job;
     assert_eq!(platform.provision_client(admin, ask.clone()).await?.job.id, job.id);
     let ask = ProvisionClient { idempotency_key: Some("k1".into()), ..ask };

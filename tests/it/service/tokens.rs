@@ -85,7 +85,10 @@ async fn a_token_ends_by_itself() -> Result<()> {
     assert_eq!(refusals(&test).await?, ["expired token"]);
     for days in [0, 367] {
         let input = CreateToken { principal: "oscar".into(), role: Role::Viewer, valid_for_days: days };
-        assert_eq!(super::code(test.platform.create_token(&test.admin, input).await), vpn_core::error::RejectionCode::Invalid);
+        assert_eq!(
+            super::code(test.platform.create_token(&test.admin, input).await),
+            vpn_core::error::RejectionCode::Invalid
+        );
     }
     Ok(())
 }

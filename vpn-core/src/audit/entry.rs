@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 use super::{Action, Hash};
 use crate::{
     clock::Timestamp,
-    domain::{Caller, Client, ClientId, ClientStatus, Job, JobFailure, JobState, Principal, RequestId, ServerId, TokenId},
+    domain::{
+        Caller, Client, ClientId, ClientStatus, Job, JobFailure, JobState, Principal, RequestId, ServerId, TokenId,
+    },
 };
 
 /// The version of the canonical form.
@@ -130,10 +132,9 @@ impl Entry {
             action: self.action.as_str().to_owned(),
             outcome: self.action.outcome().as_str().to_owned(),
             server: self.server.map(|id| id.to_string()),
-            client: self.client.map(|(id, status)| ClientMark {
-                id: id.to_string(),
-                status: status.as_str().to_owned(),
-            }),
+            client: self
+                .client
+                .map(|(id, status)| ClientMark { id: id.to_string(), status: status.as_str().to_owned() }),
             job: self.job,
             detail: self.detail,
         };
@@ -283,10 +284,11 @@ mod tests {
         (1..=length)
             .map(|seq| {
                 let at = Timestamp::from_micros(seq);
-                let recorded = Entry::by_anonymous(RequestId::generate(&Ambient::system()), Action::AuthenticationRefused)
-                    .with("reason", "no token")
-                    .record("log.example", at)
-                    .expect("canonical JSON");
+                let recorded =
+                    Entry::by_anonymous(RequestId::generate(&Ambient::system()), Action::AuthenticationRefused)
+                        .with("reason", "no token")
+                        .record("log.example", at)
+                        .expect("canonical JSON");
                 let hash = leaf_hash(seq, &previous_hash, &recorded.bytes);
                 let entry =
                     AuditEntry { seq, previous_hash, hash, canonical: recorded.bytes, columns: recorded.columns };

@@ -63,3 +63,22 @@ fn a_secret_comes_from_one_place() {
     let missing = sources(&[("VPN_SSH_KEY_FILE", "/nonexistent/key")]);
     assert!(WorkerConfig::load(&missing).expect_err("missing").to_string().contains("cannot be read"));
 }
+
+/// What the README's table of keys has to be.
+fn table() -> String {
+    use std::fmt::Write as _;
+    let mut table = "| key | read by | what it is; default |\n| --- | --- | --- |\n".to_owned();
+    for key in KEYS {
+        let secret = if key.secret { " (secret)" } else { "" };
+        writeln!(table, "| `{}`{secret} | {} | {} |", key.name, key.reader, key.what).expect("a string takes it all");
+    }
+    table
+}
+
+#[test]
+fn the_readme_names_every_key() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).expect("the README");
+    let (_, rest) = readme.split_once("<!-- keys: kept true by a test -->\n").expect("the table begins");
+    let (told, _) = rest.split_once("<!-- /keys -->").expect("the table ends");
+    assert_eq!(told, table(), "README.md: put this table there:\n{}", table());
+}

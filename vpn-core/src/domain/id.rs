@@ -91,7 +91,9 @@ mod tests {
     fn another_kinds_id_is_refused() {
         let job = JobId::generate(&Ambient::system()).to_string();
         assert!(job.parse::<ClientId>().is_err());
-        for odd in ["", "cli_", "cli_xyz", "CLI_00000000000000000000000000000000", "cli_0193a0b0-0000-7000-8000-000000000000"] {
+        for odd in
+            ["", "cli_", "cli_xyz", "CLI_00000000000000000000000000000000", "cli_0193a0b0-0000-7000-8000-000000000000"]
+        {
             assert!(odd.parse::<ClientId>().is_err(), "{odd}");
         }
     }

@@ -63,7 +63,9 @@ impl FromStr for ServerName {
         if well_formed(text, 64) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid::new("a server's name has 1 to 64 letters, digits, `-` or `_` (ASCII only), and begins with a letter or digit"))
+            Err(Invalid::new(
+                "a server's name has 1 to 64 letters, digits, `-` or `_` (ASCII only), and begins with a letter or digit",
+            ))
         }
     }
 }
@@ -120,8 +122,8 @@ mod tests {
     fn every_other_name_is_refused() {
         let long = "x".repeat(65);
         for bad in [
-            "", " ", "-a", "_a", "a b", "a/b", "../a", "a:b", "a.b", "a\n", "a\0", "älice", "a;b", "$(a)", &long, "DEFAULT",
-            "default", "Server", "SERVER",
+            "", " ", "-a", "_a", "a b", "a/b", "../a", "a:b", "a.b", "a\n", "a\0", "älice", "a;b", "$(a)", &long,
+            "DEFAULT", "default", "Server", "SERVER",
         ] {
             assert!(bad.parse::<CommonName>().is_err(), "{bad:?}");
         }

@@ -146,7 +146,9 @@ impl FromStr for Principal {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'@' | b'-' | b'+');
         if !(1..=64).contains(&text.len()) || !text.bytes().all(allowed) || text == "anonymous" {
-            return Err(Invalid::new("a principal's name has 1 to 64 letters, digits, `.`, `_`, `@`, `-` or `+`, and is not `anonymous`"));
+            return Err(Invalid::new(
+                "a principal's name has 1 to 64 letters, digits, `.`, `_`, `@`, `-` or `+`, and is not `anonymous`",
+            ));
         }
         Ok(Self(text.to_owned()))
     }

@@ -103,7 +103,9 @@ impl FromStr for HostKeyLine {
         use base64::Engine as _;
         let mut words = text.split_ascii_whitespace();
         let (Some(algorithm), Some(key)) = (words.next(), words.next()) else {
-            return Err(Invalid::new("a host key looks like `ssh-ed25519 AAAA…`: what `ssh-keyscan` prints, without the host's name"));
+            return Err(Invalid::new(
+                "a host key looks like `ssh-ed25519 AAAA…`: what `ssh-keyscan` prints, without the host's name",
+            ));
         };
         match algorithm {
             "ssh-ed25519" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" => {}
@@ -112,7 +114,11 @@ impl FromStr for HostKeyLine {
                     "RSA host keys are not supported: the library for them has an open advisory (RUSTSEC-2023-0071); give the host's ssh-ed25519 key",
                 ));
             }
-            _ => return Err(Invalid::new("the host key's algorithm must be ssh-ed25519 or ecdsa-sha2-nistp256, -384 or -521")),
+            _ => {
+                return Err(Invalid::new(
+                    "the host key's algorithm must be ssh-ed25519 or ecdsa-sha2-nistp256, -384 or -521",
+                ));
+            }
         }
         // The blob begins with the length and the name of its algorithm (RFC 4253 6.6).
         let blob = base64::engine::general_purpose::STANDARD.decode(key).unwrap_or_default();
@@ -154,7 +160,9 @@ mod tests {
     fn addresses_are_checked() {
         assert!(ServerAddress::new("vpn.example.org", 22, "vpn-host").is_ok());
         assert!(ServerAddress::new("::1", 22, "root").is_ok());
-        for (host, port, user) in [("", 22, "a"), ("-o", 22, "a"), ("a b", 22, "a"), ("a", 0, "a"), ("a", 22, ""), ("a", 22, "A;b")] {
+        for (host, port, user) in
+            [("", 22, "a"), ("-o", 22, "a"), ("a b", 22, "a"), ("a", 0, "a"), ("a", 22, ""), ("a", 22, "A;b")]
+        {
             assert!(ServerAddress::new(host, port, user).is_err(), "{host} {port} {user}");
         }
     }

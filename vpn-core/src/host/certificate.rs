@@ -29,7 +29,8 @@ pub fn certificate_of_profile(profile: &SecretString, client: &Client) -> Result
     if serial != client.serial.as_str() {
         return Err(fault(format!("the certificate has the serial {serial}, asked for was {}", client.serial)));
     }
-    let names: Vec<_> = certificate.subject().iter_common_name().map(|name| name.as_str().unwrap_or_default()).collect();
+    let names: Vec<_> =
+        certificate.subject().iter_common_name().map(|name| name.as_str().unwrap_or_default()).collect();
     if names != [client.name.as_str()] {
         return Err(fault(format!("the certificate has the common name {names:?}, asked for was {}", client.name)));
     }
@@ -59,10 +60,7 @@ fn between<'t>(text: &'t str, open: &str, close: &str) -> Option<&'t str> {
 
 fn first_pem(text: &str, label: &str) -> Result<Pem, CertificateFault> {
     let mut blocks = Pem::iter_from_buffer(text.as_bytes());
-    let pem = blocks
-        .next()
-        .and_then(Result::ok)
-        .ok_or_else(|| fault(format!("there is no PEM block `{label}`")))?;
+    let pem = blocks.next().and_then(Result::ok).ok_or_else(|| fault(format!("there is no PEM block `{label}`")))?;
     if pem.label != label {
         return Err(fault(format!("the PEM block is `{}`, not `{label}`", pem.label)));
     }

@@ -28,10 +28,14 @@ pub enum HostErrorKind {
     #[error("the connection broke ({0}); the same request is safe to repeat")]
     Interrupted(String),
     /// The login was refused; nothing was sent.
-    #[error("refused the login of `{0}`: put the platform's public key into that account's authorized keys (vpn-scripts/install.sh does it)")]
+    #[error(
+        "refused the login of `{0}`: put the platform's public key into that account's authorized keys (vpn-scripts/install.sh does it)"
+    )]
     LoginRefused(String),
     /// It has another key than the pinned one; nothing was sent.
-    #[error("presents the host key {presented}, pinned is {pinned}: if the host was reinstalled, pin its new key; if not, somebody is in between")]
+    #[error(
+        "presents the host key {presented}, pinned is {pinned}: if the host was reinstalled, pin its new key; if not, somebody is in between"
+    )]
     HostKeyMismatch {
         /// SHA-256 fingerprint of the pinned key.
         pinned: String,
@@ -45,7 +49,9 @@ pub enum HostErrorKind {
         presented: String,
     },
     /// It did not understand the request.
-    #[error("refused the request ({0}): its scripts are of another version than this worker; upgrade them with vpn-scripts/install.sh")]
+    #[error(
+        "refused the request ({0}): its scripts are of another version than this worker; upgrade them with vpn-scripts/install.sh"
+    )]
     BadRequest(String),
     /// Name or serial belong to another client.
     #[error("holds something else under this name or serial ({0}): compare its list with the platform's")]
@@ -60,7 +66,9 @@ pub enum HostErrorKind {
     #[error("could not do it ({0}): check its disk space and load")]
     Trouble(String),
     /// It has seen a newer fencing token.
-    #[error("has seen a newer fencing token ({0}): if the platform's database was restored from a backup, the host is ahead of it")]
+    #[error(
+        "has seen a newer fencing token ({0}): if the platform's database was restored from a backup, the host is ahead of it"
+    )]
     StaleFence(String),
     /// An OpenVPN server lives and does not answer.
     #[error("its OpenVPN server does not answer on the management socket: whether sessions are left is not proven")]

@@ -55,7 +55,11 @@ impl Evidence {
 
     /// The reply says something else than what was asked.
     pub(crate) fn unexpected(self, what: &str) -> HostError {
-        HostError { server: self.server.clone(), kind: HostErrorKind::Unintelligible(what.to_owned()), evidence: Some(self) }
+        HostError {
+            server: self.server.clone(),
+            kind: HostErrorKind::Unintelligible(what.to_owned()),
+            evidence: Some(self),
+        }
     }
 
     /// The host refused, with a code of the contract.

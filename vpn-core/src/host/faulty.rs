@@ -31,12 +31,7 @@ impl FaultyTransport {
     /// In front of this transport. Without a plan it changes nothing.
     #[must_use]
     pub fn before(inner: Arc<dyn Transport>) -> Self {
-        Self {
-            inner,
-            planned: Mutex::default(),
-            calls: Mutex::default(),
-            released: tokio::sync::Semaphore::new(0),
-        }
+        Self { inner, planned: Mutex::default(), calls: Mutex::default(), released: tokio::sync::Semaphore::new(0) }
     }
 
     /// The next call of this verb that has no fault before it in the plan fails like this.

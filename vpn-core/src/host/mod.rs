@@ -4,11 +4,11 @@
 //! production (feature `worker`), and a transport that fails on demand in front of it for tests. Every
 //! call that changes something takes a [`Fence`]: without a lock it cannot be made.
 
+mod certificate;
 mod error;
 mod evidence;
 #[cfg(feature = "sandbox")]
 mod faulty;
-mod certificate;
 #[cfg(feature = "worker")]
 mod key;
 mod reply;
@@ -200,11 +200,9 @@ impl Hosts {
     pub async fn revoke(&self, order: Order<'_>) -> Result<Revoked, HostError> {
         let (reply, evidence) = self.call(order.server, Request::revoke(order)).await?;
         match (reply.field("published"), reply.field("crl_number")) {
-            (Some("yes"), Some(number)) => Ok(Revoked {
-                crl_number: number.to_owned(),
-                replayed: reply.field("replayed") == Some("1"),
-                evidence,
-            }),
+            (Some("yes"), Some(number)) => {
+                Ok(Revoked { crl_number: number.to_owned(), replayed: reply.field("replayed") == Some("1"), evidence })
+            }
             _ => Err(evidence.unexpected("the host does not say that the CRL is published")),
         }
     }

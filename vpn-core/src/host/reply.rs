@@ -14,7 +14,9 @@ pub(super) struct Reply {
 /// Why a reply cannot be believed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ReplyFault {
-    #[error("the reply does not begin with `vpn-host 1 ok` or `vpn-host 1 error`: is this the right account on the right host?")]
+    #[error(
+        "the reply does not begin with `vpn-host 1 ok` or `vpn-host 1 error`: is this the right account on the right host?"
+    )]
     Header,
     #[error("the reply was cut or garbled on its way")]
     Cut,

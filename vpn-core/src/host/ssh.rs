@@ -46,7 +46,9 @@ impl SshOptions {
 
 /// The key that was configured is of no use.
 #[derive(Debug, thiserror::Error)]
-#[error("the platform's SSH key cannot be used ({0}): give an Ed25519 or ECDSA private key in OpenSSH's format without a passphrase, as `ssh-keygen -t ed25519 -N ''` makes it")]
+#[error(
+    "the platform's SSH key cannot be used ({0}): give an Ed25519 or ECDSA private key in OpenSSH's format without a passphrase, as `ssh-keygen -t ed25519 -N ''` makes it"
+)]
 pub struct BadKey(String);
 
 /// The SSH transport.
@@ -84,9 +86,9 @@ impl SshTransport {
 
     fn link(&self, server: &Server) -> Arc<Link> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = hosts.get(&server.id).filter(|link| {
-            link.server.address == server.address && link.server.host_key == server.host_key
-        });
+        let known = hosts
+            .get(&server.id)
+            .filter(|link| link.server.address == server.address && link.server.host_key == server.host_key);
         if let Some(link) = known {
             return Arc::clone(link);
         }

@@ -183,7 +183,11 @@ impl Locks {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer in time".to_owned(),
         };
-        tracing::warn!(lock.resource = resource, error = failed, "a lock could not be given back; it expires by itself");
+        tracing::warn!(
+            lock.resource = resource,
+            error = failed,
+            "a lock could not be given back; it expires by itself"
+        );
     }
 }
 

@@ -76,12 +76,8 @@ impl Scripts {
         resource: &str,
         owner: &AttemptId,
     ) -> Result<(), RedisError> {
-        let _was_ours: i64 = self
-            .release
-            .key(key(resource, "lock"))
-            .arg(owner.as_str())
-            .invoke_async(&mut redis.clone())
-            .await?;
+        let _was_ours: i64 =
+            self.release.key(key(resource, "lock")).arg(owner.as_str()).invoke_async(&mut redis.clone()).await?;
         Ok(())
     }
 }

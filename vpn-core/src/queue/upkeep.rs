@@ -63,7 +63,11 @@ mod worker {
 
     /// Gives back what a stopping worker fetched and did not begin, and removes its registration (the
     /// library's own `poll_close` removes the wrong member).
-    pub(crate) async fn release(redis: &mut ConnectionManager, config: &Config, worker: &WorkerContext) -> RedisResult<i64> {
+    pub(crate) async fn release(
+        redis: &mut ConnectionManager,
+        config: &Config,
+        worker: &WorkerContext,
+    ) -> RedisResult<i64> {
         RELEASE
             .key(config.inflight_set_for(worker))
             .key(config.active_jobs_list())

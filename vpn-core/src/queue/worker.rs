@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use apalis::prelude::{AbortError, BackendExt as _, BoxDynError, Data, Event, EventListenerExt as _, WorkerBuilder, WorkerBuilderExt as _, WorkerContext};
+use apalis::prelude::{
+    AbortError, BackendExt as _, BoxDynError, Data, Event, EventListenerExt as _, WorkerBuilder, WorkerBuilderExt as _,
+    WorkerContext,
+};
 use apalis_redis::{Config, RedisStorage};
 use futures_util::StreamExt as _;
 use redis::aio::ConnectionManager;
@@ -129,7 +132,10 @@ impl Attempt<'_> {
         }
         let stopped = context.stop();
         if paused.is_err() || stopped.is_err() || context.task_count() > 0 {
-            tracing::warn!(worker.name = context.name(), "the queue worker did not stop in order; what it had comes back in 30 s");
+            tracing::warn!(
+                worker.name = context.name(),
+                "the queue worker did not stop in order; what it had comes back in 30 s"
+            );
             return;
         }
         if let Err(error) = upkeep::release(&mut self.redis.clone(), self.config, context).await {

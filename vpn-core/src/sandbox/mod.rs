@@ -189,8 +189,7 @@ async fn prepare(directory: Option<&Path>) -> Result<(Janitor, PathBuf, PathBuf)
         return Ok((janitor, run.clone(), run));
     };
     // Before it is made: a path that is refused leaves nothing behind. Links on the way may change it.
-    let absolute =
-        std::path::absolute(directory).map_err(|source| SandboxError::io("opening", directory, source))?;
+    let absolute = std::path::absolute(directory).map_err(|source| SandboxError::io("opening", directory, source))?;
     janitor::suitable(&absolute)?;
     files::make_directory(directory, 0o711)?;
     let directory =

@@ -12,8 +12,8 @@ use crate::{
     queue::QueueHealth,
 };
 
-/// A part that has not answered by then is down.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// A part that has not answered by then is away. Short, because probes wait for it.
+const PATIENCE: Duration = Duration::from_millis(900);
 /// A job that is due and waits longer than this is a sign that nobody works.
 const WAITED_TOO_LONG: Duration = Duration::from_mins(1);
 
@@ -89,9 +89,9 @@ impl Platform {
         Health { status, checks, queue: numbers, oldest_due }
     }
 
-    /// Whether Redis answers, and is fit for locks.
-    pub async fn check_redis(&self) -> Result<(), RedisUnfit> {
-        check_redis(&self.deps.redis).await
+    /// Whether Redis answers, and is fit for locks. `None` when it does not answer.
+    pub async fn check_redis(&self) -> Option<Result<(), RedisUnfit>> {
+        tokio::time::timeout(PATIENCE, check_redis(&self.deps.redis)).await.ok()
     }
 
     async fn database_health(&self) -> (HealthCheck, Option<Duration>) {
@@ -111,7 +111,7 @@ impl Platform {
     /// Without Redis, requests are accepted and done later.
     async fn redis_health(&self) -> HealthCheck {
         let (found, latency) = timed(self.check_redis()).await;
-        let message = match found {
+        let message = match found.flatten() {
             Some(Ok(())) => None,
             Some(Err(error)) => Some(format!("{error}; jobs are accepted and wait until it is back")),
             None => Some("Redis does not answer; jobs are accepted and wait until it is back".to_owned()),

@@ -109,9 +109,10 @@ impl Tx {
     pub(super) async fn append(&mut self, entries: Vec<Entry>) -> Result<i64, StoreError> {
         let lock = self.dialect.for_update();
         let mut head = self.read_head(lock).await?;
-        let origin = self.setting(LOG_ORIGIN).await?.ok_or_else(|| {
-            StoreError::Schema("the database is not set up: run `vpn-graphql migrate`".to_owned())
-        })?;
+        let origin = self
+            .setting(LOG_ORIGIN)
+            .await?
+            .ok_or_else(|| StoreError::Schema("the database is not set up: run `vpn-graphql migrate`".to_owned()))?;
         for entry in entries {
             let recorded = entry
                 .record(&origin, self.at)
@@ -125,9 +126,9 @@ impl Tx {
         let seq = head.seq + 1;
         let next = Head { seq, hash: leaf_hash(seq, &head.hash, &recorded.bytes) };
         let columns = recorded.columns;
-        let insert = self.dialect.sql(format!(
-            "INSERT INTO audit_log ({ENTRY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-        ));
+        let insert = self
+            .dialect
+            .sql(format!("INSERT INTO audit_log ({ENTRY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"));
         sqlx::query(insert)
             .bind(seq)
             .bind(head.hash.to_vec())

@@ -121,11 +121,16 @@ impl Tx {
 
     /// Raises the client's fence to a strictly newer token; a provision only while nobody asked for
     /// the client's end.
-    pub(super) async fn adopt_client(&mut self, id: ClientId, fence: &Fence, provision: bool) -> Result<(), StoreError> {
+    pub(super) async fn adopt_client(
+        &mut self,
+        id: ClientId,
+        fence: &Fence,
+        provision: bool,
+    ) -> Result<(), StoreError> {
         let guard = if provision { " AND status = 'pending' AND revoke_requested_at IS NULL" } else { "" };
-        let sql = self.dialect.sql(format!(
-            "UPDATE clients SET fence = $1 WHERE id = $2 AND fence < $3 AND status <> 'revoked'{guard}"
-        ));
+        let sql = self
+            .dialect
+            .sql(format!("UPDATE clients SET fence = $1 WHERE id = $2 AND fence < $3 AND status <> 'revoked'{guard}"));
         let token = fence.token().get();
         self.touches_one(sqlx::query(sql).bind(token).bind(id.to_string()).bind(token)).await
     }

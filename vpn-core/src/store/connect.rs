@@ -101,7 +101,9 @@ impl Store {
         let lock = "SELECT CAST(COALESCE(GET_LOCK(CONCAT('vpn-schema-', MD5(DATABASE())), 60), 0) AS SIGNED)";
         let locked: i64 = sqlx::query_scalar(lock).fetch_one(&mut *conn).await?;
         if locked != 1 {
-            return Err(StoreError::Schema("another process has been at the schema for a minute: look at it".to_owned()));
+            return Err(StoreError::Schema(
+                "another process has been at the schema for a minute: look at it".to_owned(),
+            ));
         }
         let done = bring_up_to_date(&MYSQL, &mut conn).await;
         sqlx::query("DO RELEASE_LOCK(CONCAT('vpn-schema-', MD5(DATABASE())))").execute(&mut *conn).await?;

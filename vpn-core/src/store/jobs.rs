@@ -119,9 +119,9 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
     /// Running jobs whose lease has run out: their worker is gone, or has lost them.
     pub async fn lapsed_jobs(&mut self, limit: i64) -> Result<Vec<JobId>, StoreError> {
         let now = self.now().await?;
-        let sql = self
-            .dialect
-            .sql("SELECT id FROM jobs WHERE state = 'running' AND lease_until_at < $1 ORDER BY lease_until_at LIMIT $2");
+        let sql = self.dialect.sql(
+            "SELECT id FROM jobs WHERE state = 'running' AND lease_until_at < $1 ORDER BY lease_until_at LIMIT $2",
+        );
         let rows = sqlx::query(sql).bind(now.micros()).bind(limit).fetch_all(self.conn()).await?;
         rows.iter().map(|row| Reading::of(row, "jobs").parsed("id")).collect()
     }
@@ -136,9 +136,9 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
 
     /// How many jobs are queued and running, for health: `(queued, running)`.
     pub async fn open_job_counts(&mut self) -> Result<(i64, i64), StoreError> {
-        let sql = self.dialect.sql(
-            "SELECT state, COUNT(*) AS n FROM jobs WHERE state IN ('queued', 'running') GROUP BY state",
-        );
+        let sql = self
+            .dialect
+            .sql("SELECT state, COUNT(*) AS n FROM jobs WHERE state IN ('queued', 'running') GROUP BY state");
         let rows = sqlx::query(sql).fetch_all(self.conn()).await?;
         let mut counts = (0, 0);
         for row in &rows {
@@ -189,7 +189,13 @@ impl Tx {
 
     /// `queued → running`: adopts client and job under a strictly newer token. [`StoreError::Fenced`]
     /// when it is not due, not queued any more, overtaken, or somebody has a newer token.
-    pub async fn claim_job(&mut self, job: &Job, step: Step, fence: &Fence, lease: Duration) -> Result<Job, StoreError> {
+    pub async fn claim_job(
+        &mut self,
+        job: &Job,
+        step: Step,
+        fence: &Fence,
+        lease: Duration,
+    ) -> Result<Job, StoreError> {
         self.adopt_client(job.client_id, fence, job.kind() == JobKind::Provision).await?;
         let at = self.at;
         let sql = self.dialect.sql(
@@ -218,9 +224,9 @@ impl Tx {
         } else {
             ""
         };
-        let sql = self.dialect.sql(format!(
-            "UPDATE jobs SET step = $1 WHERE id = $2 AND fence = $3 AND state = 'running'{guard}"
-        ));
+        let sql = self
+            .dialect
+            .sql(format!("UPDATE jobs SET step = $1 WHERE id = $2 AND fence = $3 AND state = 'running'{guard}"));
         let query = sqlx::query(sql).bind(step.as_str()).bind(job.id.to_string()).bind(fence.token().get());
         self.touches_one(query).await?;
         Ok(Job { step: Some(step), ..job.clone() })

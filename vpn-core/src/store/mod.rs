@@ -155,7 +155,11 @@ impl Tx {
 
     /// Commits a change of state, with the entries that tell of it as its last statements.
     /// Gives the number of the last entry.
-    pub async fn commit(mut self, first: Entry, more: impl IntoIterator<Item = Entry> + Send) -> Result<i64, StoreError> {
+    pub async fn commit(
+        mut self,
+        first: Entry,
+        more: impl IntoIterator<Item = Entry> + Send,
+    ) -> Result<i64, StoreError> {
         let more: Vec<Entry> = more.into_iter().collect();
         let last = self.append(std::iter::once(first).chain(more).collect()).await?;
         self.handle.conn.commit().await?;

@@ -94,9 +94,9 @@ impl Tx {
 
     /// The client is on its way out: nobody gets the profile any more. `false` when there was none.
     pub async fn destroy_profile(&mut self, client_id: ClientId) -> Result<bool, StoreError> {
-        let sql = self.dialect.sql(
-            "UPDATE profiles SET sealed = NULL, destroyed_at = $1 WHERE client_id = $2 AND sealed IS NOT NULL",
-        );
+        let sql = self
+            .dialect
+            .sql("UPDATE profiles SET sealed = NULL, destroyed_at = $1 WHERE client_id = $2 AND sealed IS NOT NULL");
         let at = self.at.micros();
         let done = sqlx::query(sql).bind(at).bind(client_id.to_string()).execute(self.conn()).await?;
         Ok(done.rows_affected() == 1)

@@ -148,8 +148,7 @@ pub(super) const JOB: &str = "id, client_id, kind, state, step, attempts, max_at
 
 pub(super) fn job(row: &AnyRow) -> Result<Job, StoreError> {
     let read = Reading::of(row, "jobs");
-    let input: JobInput =
-        serde_json::from_str(&read.text("input")?).map_err(|error| read.damaged("input", error))?;
+    let input: JobInput = serde_json::from_str(&read.text("input")?).map_err(|error| read.damaged("input", error))?;
     if input.kind().as_str() != read.text("kind")? {
         return Err(read.damaged("kind", "is not the input's"));
     }

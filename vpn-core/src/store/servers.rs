@@ -56,10 +56,8 @@ impl Tx {
             created_by: new.created_by,
             created_at: self.at,
         };
-        let sql = self.dialect.sql(format!(
-            "INSERT INTO servers ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            row::SERVER
-        ));
+        let sql =
+            self.dialect.sql(format!("INSERT INTO servers ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", row::SERVER));
         sqlx::query(sql)
             .bind(server.id.to_string())
             .bind(server.name.to_string())

@@ -50,8 +50,7 @@ pub struct StoredToken {
     pub last_used_at: Option<Timestamp>,
 }
 
-const TOKEN: &str =
-    "id, principal, role, secret_hash, created_by, created_at, expires_at, revoked_at, last_used_at";
+const TOKEN: &str = "id, principal, role, secret_hash, created_by, created_at, expires_at, revoked_at, last_used_at";
 
 fn token(row: &sqlx::any::AnyRow) -> Result<StoredToken, StoreError> {
     let read = Reading::of(row, "tokens");

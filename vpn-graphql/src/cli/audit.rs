@@ -14,8 +14,7 @@ impl Audit {
     pub(super) async fn run(self, sources: &Sources) -> Result<()> {
         let store = super::open(sources)?;
         let verified = verify_audit_log(&store).await?;
-        let head: String = verified.head.iter().map(|byte| format!("{byte:02x}")).collect();
-        println!("{} entries, the chain is whole; the last hash is {head}", verified.entries);
+        println!("{} entries, the chain is whole; the last hash is {}", verified.entries, hex::encode(verified.head));
         store.close().await;
         Ok(())
     }

@@ -61,9 +61,9 @@ impl Dev {
         );
         telemetry::start(&self.log, LogFormat::Text)?;
         let stop = super::stopped_by_signal()?;
-        let listener = TcpListener::bind(self.listen).await.with_context(|| {
-            format!("cannot listen on {}: choose another port with --listen", self.listen)
-        })?;
+        let listener = TcpListener::bind(self.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}: choose another port with --listen", self.listen))?;
         println!("starting Redis, a VPN host and OpenVPN …");
         let mut options = Options::everything();
         options.directory.clone_from(&self.data);
@@ -78,7 +78,8 @@ impl Dev {
         let platform = Parts::assemble(sandbox).await?;
         let worker = platform.work(sandbox, stop)?;
         let address = listener.local_addr()?;
-        let http = super::serve::listen(listener, platform.platform.clone(), HttpOptions::default(), stop.clone(), DRAIN);
+        let http =
+            super::serve::listen(listener, platform.platform.clone(), HttpOptions::default(), stop.clone(), DRAIN);
         let serving = tokio::spawn(http);
         let begun = async {
             platform.register(sandbox.host()?).await?;
@@ -103,12 +104,21 @@ impl Dev {
         let (url, graphiql) = (format!("http://{address}/graphql"), format!("http://{address}/graphiql"));
         let ws = format!("ws://{address}/graphql/ws");
         let tunnel = match sandbox.host()?.tunnel() {
-            Ok(tunnel) => format!("OpenVPN at {}:{}, from network namespace {}", tunnel.remote, tunnel.port, tunnel.client_namespace),
+            Ok(tunnel) => format!(
+                "OpenVPN at {}:{}, from network namespace {}",
+                tunnel.remote, tunnel.port, tunnel.client_namespace
+            ),
             Err(reason) => format!("no OpenVPN server: {reason}"),
         };
         println!("\n  API       {url}\n  live      {ws}\n  GraphiQL  {graphiql}\n  VPN host  {tunnel}");
-        println!("  data      {}{}", sandbox.directory().display(), if self.data.is_some() { "" } else { " (gone at the end)" });
-        println!("  token     {token}\n            of `operator`, who creates, provisions and revokes clients\n\nCtrl-C ends it all.");
+        println!(
+            "  data      {}{}",
+            sandbox.directory().display(),
+            if self.data.is_some() { "" } else { " (gone at the end)" }
+        );
+        println!(
+            "  token     {token}\n            of `operator`, who creates, provisions and revokes clients\n\nCtrl-C ends it all."
+        );
         std::io::stdout().flush()?;
         if let Some(file) = &self.token_file {
             write(file, &format!("{token}\n"))?;

@@ -32,7 +32,7 @@ pub(crate) struct Cli {
 /// Where the configuration comes from.
 #[derive(Debug, Args)]
 struct Configuration {
-    /// The configuration file (TOML); VPN_CONFIG names it too. Every key can also be a variable VPN_…
+    /// The configuration file (TOML); `VPN_CONFIG` names it too. Every key can also be a variable `VPN_…`
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 }

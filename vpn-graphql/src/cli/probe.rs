@@ -19,7 +19,8 @@ pub(super) struct Probe {
 
 impl Probe {
     pub(super) async fn run(self) -> Result<()> {
-        let status = timeout(Duration::from_secs(5), status_line(self.server)).await.context("no answer within 5 s")??;
+        let status =
+            timeout(Duration::from_secs(5), status_line(self.server)).await.context("no answer within 5 s")??;
         ensure!(status.contains(" 200 "), "the server is not ready: {status}");
         Ok(())
     }

@@ -28,15 +28,18 @@ impl Serve {
     pub(super) async fn run(self, sources: Sources) -> Result<()> {
         let config = ServerConfig::load(&sources.flag("listen", self.listen))?;
         telemetry::start(&config.shared.log, config.shared.log_format)?;
+        let stop = super::stopped_by_signal()?;
         let (store, platform) = platform(&config.shared)?;
-        refuse_unfit(&store, &platform).await?;
+        if stop.run_until_cancelled(refuse_unfit(&store, &platform)).await.transpose()?.is_none() {
+            return Ok(());
+        }
         let options = HttpOptions {
             graphiql: config.graphiql,
             allowed_origins: config.allowed_origins,
             ..HttpOptions::default()
         };
-        let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-        let stop = super::stopped_by_signal()?;
+        let listener =
+            TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         listen(listener, platform, options, stop, config.drain).await?;
         store.close().await;
         Ok(())
@@ -73,15 +76,17 @@ async fn refuse_unfit(store: &Store, platform: &Platform) -> Result<()> {
     match store.opened().await {
         Ok(Opened::Production) => {}
         Ok(Opened::Development) => {
-            bail!("this database was made by `vpn-graphql dev` and is not for real work: set up another one with `vpn-graphql migrate`")
+            bail!(
+                "this database was made by `vpn-graphql dev` and is not for real work: set up another one with `vpn-graphql migrate`"
+            )
         }
         Err(error) if error.is_retryable() => tracing::warn!(%error, "the database is away"),
         Err(error) => return Err(error.into()),
     }
     match platform.check_redis().await {
-        Ok(()) => {}
-        Err(RedisUnfit::Redis(error)) => tracing::warn!(%error, "Redis is away: jobs are accepted, and wait for it"),
-        Err(unfit) => return Err(unfit.into()),
+        Some(Ok(())) => {}
+        Some(Err(unfit @ RedisUnfit::Evicts(_))) => return Err(unfit.into()),
+        Some(Err(RedisUnfit::Redis(_))) | None => tracing::warn!("Redis is away: jobs are accepted, and wait for it"),
     }
     Ok(())
 }

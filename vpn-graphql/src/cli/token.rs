@@ -68,7 +68,11 @@ impl Token {
                 for token in platform.tokens(caller).await? {
                     let state = token.revoked_at.map_or_else(|| "not revoked".to_owned(), |at| format!("revoked {at}"));
                     let (id, principal) = (token.id.to_string(), token.principal.as_str());
-                    println!("{id:<37} {principal:<20} {:<9} {:<28} {state}", token.role.as_str(), token.expires_at.to_string());
+                    println!(
+                        "{id:<37} {principal:<20} {:<9} {:<28} {state}",
+                        token.role.as_str(),
+                        token.expires_at.to_string()
+                    );
                 }
             }
             Self::Revoke { id } => {
