@@ -3,14 +3,15 @@
 use anyhow::{Result, ensure};
 use vpn_core::{
     audit::{Action, JobAct},
-    domain::{
-        ClientId, ClientStatus, JobInput, JobKind, JobState, ProvisionInput, RevokeInput, Role, Step,
-    },
+    domain::{ClientId, ClientStatus, JobInput, JobKind, JobState, ProvisionInput, RevokeInput, Role, Step},
 };
 use vpn_tests::stepping;
 
 /// Checks that each word is what it was, and means itself.
-fn words<T: std::str::FromStr + PartialEq + std::fmt::Debug>(all: &[(T, &str)], text: impl Fn(&T) -> &'static str) -> Result<()>
+fn words<T: std::str::FromStr + PartialEq + std::fmt::Debug>(
+    all: &[(T, &str)],
+    text: impl Fn(&T) -> &'static str,
+) -> Result<()>
 where
     T::Err: std::fmt::Debug,
 {

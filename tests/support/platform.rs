@@ -19,7 +19,7 @@ use vpn_core::{
     lock::LockPolicy,
     sandbox::{Options, Sandbox, VpnHost, random_hex},
     service::{CreateClient, Platform, ProvisionClient, Queued, RegisterServer, RevokeClient},
-    store::{AuditFilter, PageRequest},
+    store::{AuditFilter, ClientFilter, PageRequest},
     vault::Vault,
     worker::{self, WorkerError},
 };
@@ -188,7 +188,7 @@ impl TestPlatform {
     /// provision and one revocation took effect.
     pub async fn check(&self) -> Result<()> {
         vpn_core::service::verify_audit_log(&self.db.store).await?;
-        let clients = self.platform.clients(&self.admin, &Default::default(), &PageRequest::first(100)).await?;
+        let clients = self.platform.clients(&self.admin, &ClientFilter::default(), &PageRequest::first(100)).await?;
         for client in clients.items {
             let actions = self.actions(client.id).await?;
             for kind in [JobKind::Provision, JobKind::Revoke] {
