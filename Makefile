@@ -7,7 +7,7 @@ BUILD := cargo build --locked --package vpn-graphql --package vpn-core --package
 	--features vpn-graphql/dev,vpn-core/worker --bin vpn-graphql --bin vpn-worker --example demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev build test ci fmt lint docs schema graphiql secrets
+.PHONY: help demo dev build test model ci fmt lint docs schema graphiql secrets
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ build:
 
 test: ## All tests. ARGS='-p vpn-core lock': only those, as `cargo test` takes it.
 	@.ci/test $(ARGS)
+
+model: ## The protocol's model, within wider bounds than the tests' (minutes). ARGS='trace flock': what breaks without flock.
+	@cargo run --release --locked --package vpn-model -- $(or $(ARGS),deep)
 
 ci: ## Everything that has to hold before a change is taken.
 	@.ci/run
