@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod audit_chain;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod host;

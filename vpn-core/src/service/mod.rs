@@ -8,6 +8,7 @@ mod audit;
 mod clients;
 mod health;
 mod live;
+mod local;
 mod once;
 mod profiles;
 mod reads;
@@ -35,6 +36,7 @@ use crate::{
 pub use audit::{VerifyError, verify_audit_log};
 pub use clients::CreateClient;
 pub use health::{Health, HealthCheck, HealthStatus};
+pub use local::local_caller;
 pub use profiles::Delivered;
 pub use servers::RegisterServer;
 pub use tokens::{CreateToken, NewlyMade};
