@@ -83,6 +83,8 @@ pub mod host;
 pub mod jobs;
 pub mod lock;
 pub mod queue;
+#[cfg(feature = "worker")]
+pub mod reconcile;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod service;

@@ -1,8 +1,8 @@
-//! Runs the jobs: configuration, parts, [`worker::run`].
+//! Runs the jobs: configuration, parts, [`worker::run`]. By hand: [`reconcile`].
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use vpn_core::{
@@ -10,6 +10,8 @@ use vpn_core::{
     config::{Sources, WorkerConfig},
     host::{Hosts, SshOptions, SshTransport},
     jobs::{JobPolicy, RetryPolicy},
+    reconcile::Reconciler,
+    service::{Platform, local_caller},
     store::Store,
     telemetry,
     vault::Vault,
@@ -20,15 +22,37 @@ use vpn_core::{
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
-    /// The configuration file (TOML); `VPN_CONFIG` names it too. Every key can also be a variable `VPN_…`.
-    #[arg(long)]
+    /// The configuration file (TOML); `VPN_CONFIG` names it too. Every key can also be a variable `VPN_…`
+    #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring the database level with a VPN host that is ahead of it, after a restore. Without `--apply`
+    /// it only says what it would do.
+    Reconcile(Reconcile),
+}
+
+#[derive(Args)]
+struct Reconcile {
+    /// The name of the VPN host
+    #[arg(long, value_name = "SERVER")]
+    from_host: String,
+    /// Do it
+    #[arg(long)]
+    apply: bool,
+    /// Keep certificates that the database does not know, instead of revoking them
+    #[arg(long)]
+    adopt: bool,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Cli::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("vpn-worker: {error}");
             ExitCode::FAILURE
@@ -36,14 +60,14 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let config = WorkerConfig::load(&Sources::system(cli.config))?;
     telemetry::start(&config.shared.log, config.shared.log_format)?;
-    let mut ssh = SshOptions::new(config.ssh_key);
+    let mut ssh = SshOptions::new(config.ssh_key.clone());
     ssh.command_timeout = config.ssh_timeout;
     let deps = worker::Deps {
         store: Store::connect_lazy(&config.shared.store_options())?,
-        redis_url: config.shared.redis_url,
+        redis_url: config.shared.redis_url.clone(),
         hosts: Hosts::over(Arc::new(SshTransport::new(ssh)?)),
         vault: Vault::new(&config.shared.profile_key)?,
         ambient: Ambient::system(),
@@ -55,12 +79,59 @@ async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         jobs: JobPolicy { retry, ..JobPolicy::default() },
         ..worker::Options::default()
     };
-    let stop = CancellationToken::new();
+    match cli.command {
+        None => {
+            worker::run(deps, options, stopped_by_signal()?).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Reconcile(what)) => what.run(&config, deps, options).await,
+    }
+}
+
+/// Cancelled at SIGTERM, and at Ctrl-C.
+fn stopped_by_signal() -> std::io::Result<CancellationToken> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
     let stopping = stop.clone();
     tokio::spawn(async move {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
         stopping.cancel();
     });
-    Ok(worker::run(deps, options, stop).await?)
+    Ok(stop)
+}
+
+impl Reconcile {
+    async fn run(
+        self,
+        config: &WorkerConfig,
+        deps: worker::Deps,
+        options: worker::Options,
+    ) -> Result<ExitCode, Box<dyn std::error::Error>> {
+        let shared = &config.shared;
+        let (store, vault, ambient) = (deps.store.clone(), deps.vault.clone(), deps.ambient.clone());
+        let caller = local_caller(&ambient)?;
+        let platform = Platform::connect(store, &shared.redis_url, vault, ambient, shared.max_attempts)?;
+        let reconciler = Reconciler::new(worker::by_hand(deps, options).await?, platform, caller);
+        let server = reconciler.server(&self.from_host).await?;
+        let plan = reconciler.plan(server, self.adopt).await?;
+        print!("{plan}");
+        if !self.apply {
+            let is_level = plan.findings.is_empty();
+            println!("{}", if is_level { "nothing to do" } else { "nothing was changed: --apply does it" });
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut failed = 0;
+        for done in reconciler.apply(plan).await? {
+            let name = &done.finding.name;
+            match done.result {
+                Ok(None) => println!("{name}: done"),
+                Ok(Some(job)) => println!("{name}: the job {} is {}; workers go on with it", job.id, job.state.as_str()),
+                Err(error) => {
+                    failed += 1;
+                    println!("{name}: failed: {error}");
+                }
+            }
+        }
+        Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
 }

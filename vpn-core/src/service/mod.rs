@@ -122,7 +122,7 @@ impl Platform {
     }
 
     /// Deny by default; a refusal is audited before it is answered.
-    async fn authorise(&self, caller: &Caller, permission: Permission) -> Result<(), Error> {
+    pub(crate) async fn authorise(&self, caller: &Caller, permission: Permission) -> Result<(), Error> {
         if caller.role.may(permission) {
             return Ok(());
         }

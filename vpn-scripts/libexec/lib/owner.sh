@@ -19,5 +19,5 @@ owner_pass() {
       return 0
       ;;
   esac
-  [ "$owner" = "$owner_pinned" ] || die 65 "this host belongs to the platform $owner_pinned; if that one is gone for good, remove etc/owner in the state directory, then run reconcile"
+  [ "$owner" = "$owner_pinned" ] || die 77 "this host belongs to the platform $owner_pinned; if that one is gone for good, remove etc/owner in the state directory, then run reconcile"
 }

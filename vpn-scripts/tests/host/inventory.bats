@@ -109,9 +109,9 @@ inventory() { serve < <(request verb=inventory "serial=${1:-$first}"); }
   cp -a "$state" "$BATS_TEST_TMPDIR/before"
   fence=11
   ask revoke "owner=$other_attempt"
-  expect 65 "this host belongs to the platform $attempt"
+  expect 77 "this host belongs to the platform $attempt"
   ask revoke
-  expect 65 'remove etc/owner'
+  expect 77 'remove etc/owner'
   diff -r -x tmp "$BATS_TEST_TMPDIR/before" "$state"
   rm "$state/etc/owner"
   ask revoke "owner=$other_attempt"
