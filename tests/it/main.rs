@@ -9,6 +9,8 @@ mod examples;
 #[cfg(test)]
 mod host;
 #[cfg(test)]
+mod host_fails;
+#[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod lock;
@@ -16,6 +18,8 @@ mod lock;
 mod queue;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod restore;
 #[cfg(test)]
 mod service;
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Doing what the plan says.
 
+use std::time::Duration;
+
 use super::{Act, Finding, Plan, ReconcileError, Reconciler};
 use crate::{
     audit::{Action, Entry, JobAct},
-    domain::{Client, ClientStatus, FencingToken, Job, JobId, JobKind, JobState, ProvisionInput, Server},
+    domain::{Client, ClientState, ClientStatus, FencingToken, Job, JobId, JobKind, JobState, ProvisionInput, Server},
     host::{HostErrorKind, Order, certificate_of_profile},
     lock::Lease,
     queue::Handler as _,
@@ -15,6 +17,10 @@ use crate::{
 const REVOKED_THERE: &str = "reconciled: the VPN host has it revoked";
 const LOST: &str = "reconciled: the database lost its profile, and somebody may have it";
 const UNKNOWN: &str = "reconciled: the VPN host had it, and the database did not know it";
+
+/// How long a revocation is waited for: half a minute, then workers go on with it alone.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOKS: u32 = 150;
 
 /// What became of a finding.
 #[derive(Debug)]
@@ -54,10 +60,13 @@ impl Reconciler {
             }
             Act::RevokeAgain => self.revoke_again(server, finding).await.map(|()| None),
             Act::Activate => self.activate(server, finding).await.map(|()| None),
-            Act::RecordAndRevoke => {
-                self.record(server, finding).await?;
-                self.revoke(finding, UNKNOWN).await
-            }
+            Act::RecordAndRevoke => match self.record(server, finding).await {
+                Err(ReconcileError::InTheWay(_)) => self.revoke_unrecorded(server, finding).await.map(|()| None),
+                recorded => {
+                    recorded?;
+                    self.revoke(finding, UNKNOWN).await
+                }
+            },
             Act::RecordAsPending => self.record(server, finding).await.map(|()| None),
             Act::RecordAndActivate => {
                 self.record(server, finding).await?;
@@ -103,8 +112,8 @@ impl Reconciler {
             Ok(_) => {}
             Err(StoreError::Duplicate(_)) => {
                 return Err(ReconcileError::InTheWay(format!(
-                    "another client of the database is called `{}`, and was created after the backup: revoke that one, \
-                     then reconcile again",
+                    "another client of the database is called `{}`, and there can be one: without --adopt, the one that \
+                     the database does not know is revoked",
                     finding.name
                 )));
             }
@@ -123,9 +132,34 @@ impl Reconciler {
         let id = finding.client_id.to_string();
         let input = RevokeClient { client_id: id, reason: reason.to_owned(), idempotency_key: None };
         let queued = self.platform.revoke_client(&self.caller, input).await?;
-        self.runner.look_at(queued.job.id).await;
-        let job = self.runner.store.read().await?.job(queued.job.id).await?;
-        Ok(job.filter(|job| job.state != JobState::Succeeded))
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        for _ in 0..LOOKS {
+            looks.tick().await;
+            // A worker may have it, or take it between two looks.
+            self.runner.look_at(queued.job.id).await;
+            let job = self.runner.store.read().await?.job(queued.job.id).await?;
+            if job.is_none_or(|job| job.state == JobState::Succeeded) {
+                return Ok(None);
+            }
+        }
+        Ok(self.runner.store.read().await?.job(queued.job.id).await?)
+    }
+
+    /// Another client has its name in the database by now, so it cannot be recorded there: only the host
+    /// is told, and the audit log.
+    async fn revoke_unrecorded(&self, server: &Server, finding: &Finding) -> Result<(), ReconcileError> {
+        let client = Client {
+            id: finding.client_id,
+            server_id: server.id,
+            name: finding.name.clone(),
+            serial: finding.serial.clone(),
+            state: ClientState::Pending,
+            revocation: None,
+            fence: finding.fences.1,
+            created_by: self.caller.principal.to_string(),
+            created_at: self.runner.ambient.now(),
+        };
+        self.locked(finding, |lease| self.revoke_again_under(server, finding, &client, lease)).await
     }
 
     /// The client is revoked in the database, where nothing can change any more: only the host is told.
