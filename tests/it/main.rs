@@ -24,3 +24,5 @@ mod restore;
 mod service;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod words;

@@ -12,6 +12,7 @@ mod local;
 mod once;
 mod profiles;
 mod reads;
+mod refusals;
 mod servers;
 mod tokens;
 mod work;
@@ -71,6 +72,7 @@ pub struct Deps {
 #[derive(Clone)]
 pub struct Platform {
     deps: Arc<Deps>,
+    refusals: Arc<refusals::Refusals>,
 }
 
 impl std::fmt::Debug for Platform {
@@ -92,7 +94,7 @@ impl Platform {
     /// Over these parts.
     #[must_use]
     pub fn new(deps: Deps) -> Self {
-        Self { deps: Arc::new(deps) }
+        Self { deps: Arc::new(deps), refusals: Arc::default() }
     }
 
     /// The usual composition: this database and this Redis, and whatever time and randomness there is.
