@@ -113,8 +113,10 @@ async fn a_clock_that_jumps_does_not_keep_a_revocation_from_being_seen() -> Resu
     let mut number = 0;
     for days in [0, -400, 400, -1, 0] {
         let client = scene.test.active().await?;
-        let now = format!(r#"case " $* " in *' -d '*) exec $real "$@" ;; esac
-exec $real -d "@$(($($real +%s) + {days} * 86400))" "$@""#);
+        let now = format!(
+            r#"case " $* " in *' -d '*) exec $real "$@" ;; esac
+exec $real -d "@$(($($real +%s) + {days} * 86400))" "$@""#
+        );
         scene.cage.replace("date", &now).await?;
         let job = scene.test.revoke(client.id).await?.job;
         scene.test.succeeded(job.id).await?;

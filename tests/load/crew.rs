@@ -109,11 +109,8 @@ impl Crew {
     /// Makes that many clients.
     pub(crate) async fn clients(&self, count: usize) -> Result<Vec<String>> {
         let made = (0..count).map(async |number| {
-            let input = CreateClient {
-                name: format!("client-{number}"),
-                server_id: self.server_id(),
-                idempotency_key: None,
-            };
+            let input =
+                CreateClient { name: format!("client-{number}"), server_id: self.server_id(), idempotency_key: None };
             Ok(self.platform.create_client(&self.admin, input).await?.id.to_string())
         });
         stream::iter(made).buffered(12).try_collect().await
@@ -179,7 +176,11 @@ impl Workers {
         while stop.run_until_cancelled(tokio::time::sleep(self.every)).await.is_some() {
             let oldest = self.running.lock().await.remove(0);
             self.weigh(&oldest);
-            if count % 2 == 0 { oldest.stop().await } else { oldest.kill().await }
+            if count % 2 == 0 {
+                oldest.stop().await
+            } else {
+                oldest.kill().await
+            }
             self.start().await?;
             count += 1;
         }

@@ -13,7 +13,7 @@ use std::{
 use anyhow::Result;
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::MissedTickBehavior};
-use vpn_examples::{Api, Refusal};
+use vpn_examples::Api;
 
 use crate::{Size, figures::Latencies};
 
@@ -34,6 +34,8 @@ pub(crate) struct Offered {
     pub(crate) accepted: Vec<String>,
     /// Clear answers that it is too much just now, by code.
     pub(crate) overload: BTreeMap<String, usize>,
+    /// Clear answers that it cannot be done: a provision that a revocation overtook.
+    pub(crate) refused: BTreeMap<String, usize>,
     /// Everything else.
     pub(crate) errors: BTreeMap<String, usize>,
     latencies: Latencies,
@@ -48,7 +50,7 @@ impl fmt::Display for Offered {
         let rate = self.count as f64 / seconds;
         writeln!(f, "offered: {} mutations in {seconds:.1} s, {rate:.0} a second", self.count)?;
         writeln!(f, "accepted: {} clients, {} jobs", self.created.len(), self.accepted.len())?;
-        writeln!(f, "overload answers: {:?}; errors: {:?}", self.overload, self.errors)?;
+        writeln!(f, "overtaken: {:?}; overload answers: {:?}; errors: {:?}", self.refused, self.overload, self.errors)?;
         write!(f, "latency: {}", self.latencies)
     }
 }
@@ -120,14 +122,17 @@ impl Offered {
                     None => format!("an answer without an id: {payload}"),
                 }
             }
-            Err(error) => match error.downcast_ref::<Refusal>() {
-                Some(refusal) if refusal.code == "SERVICE_UNAVAILABLE" => {
-                    *self.overload.entry(refusal.code.clone()).or_default() += 1;
-                    return;
-                }
-                _ => format!("{wish:.9?}: {error:#}"),
-            },
+            Err(error) => format!("{error:#}"),
         };
-        *self.errors.entry(error).or_default() += 1;
+        let code = error.split(':').next().unwrap_or_default().to_owned();
+        let list = match (code.as_str(), wish) {
+            ("SERVICE_UNAVAILABLE" | "TIMEOUT", _) => &mut self.overload,
+            ("WRONG_STATE", Wish::Provision(_)) => &mut self.refused,
+            _ => {
+                *self.errors.entry(error).or_default() += 1;
+                return;
+            }
+        };
+        *list.entry(code).or_default() += 1;
     }
 }

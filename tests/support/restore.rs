@@ -29,8 +29,7 @@ impl TestPlatform {
         backup::restore(&db.store, from, &how).await?;
         let sandbox = Sandbox::start(Options::redis()).await?;
         let url = SecretString::from(sandbox.redis()?.url());
-        let platform =
-            Platform::connect(db.store.clone(), &url, self.vault.clone(), Ambient::system(), MAX_ATTEMPTS)?;
+        let platform = Platform::connect(db.store.clone(), &url, self.vault.clone(), Ambient::system(), MAX_ATTEMPTS)?;
         Ok(Self {
             db,
             sandbox,

@@ -42,6 +42,6 @@ mod restore;
 mod write;
 
 pub use error::BackupError;
-pub use format::{Header, HeadMark};
+pub use format::{HeadMark, Header};
 pub use restore::{Restore, Restored, restore};
 pub use write::{Written, write, write_file};

@@ -60,7 +60,8 @@ pub async fn restore(store: &Store, path: &Path, how: &Restore<'_>) -> Result<Re
              then upgrade"
         )));
     }
-    let mut replay = Replay { tx, client: None, verifier: Verifier::default(), tokens: Vec::new(), clients: 0, servers: Vec::new() };
+    let mut replay =
+        Replay { tx, client: None, verifier: Verifier::default(), tokens: Vec::new(), clients: 0, servers: Vec::new() };
     while let Some(line) = lines.next()? {
         let Line::Row { table, row } = line else { break };
         let table = Table::named(&table)
@@ -83,7 +84,9 @@ fn check(lines: &mut Reader<'_>) -> Result<End, BackupError> {
                     Err(BackupError::damaged(lines.at(), "has another checksum or count than the file"))
                 };
             }
-            Some(Line::End { .. }) => return Err(BackupError::damaged(lines.at(), "is the end, and is followed by more")),
+            Some(Line::End { .. }) => {
+                return Err(BackupError::damaged(lines.at(), "is the end, and is followed by more"));
+            }
             Some(_) => {}
             None => return Err(BackupError::damaged(lines.at(), "is the last, and not the end of a backup")),
         }
@@ -104,9 +107,7 @@ fn header(lines: &mut Reader<'_>) -> Result<Header, BackupError> {
 fn check_key(header: &Header, how: &Restore<'_>) -> Result<(), BackupError> {
     let configured = how.vault.key_id();
     match header.profile_keys.iter().find(|key| **key != configured) {
-        Some(other) if !how.give_up_profiles => {
-            Err(BackupError::OtherProfileKey { needed: other.clone(), configured })
-        }
+        Some(other) if !how.give_up_profiles => Err(BackupError::OtherProfileKey { needed: other.clone(), configured }),
         _ => Ok(()),
     }
 }
@@ -240,7 +241,8 @@ impl<'f> Reader<'f> {
 
     fn is_at_end(&mut self) -> Result<bool, BackupError> {
         let at = self.at() + 1;
-        let rest = self.file.fill_buf().map_err(|error| BackupError::damaged(at, format!("cannot be read ({error})")))?;
+        let rest =
+            self.file.fill_buf().map_err(|error| BackupError::damaged(at, format!("cannot be read ({error})")))?;
         Ok(rest.is_empty())
     }
 }

@@ -125,7 +125,9 @@ impl Reconcile {
             let name = &done.finding.name;
             match done.result {
                 Ok(None) => println!("{name}: done"),
-                Ok(Some(job)) => println!("{name}: the job {} is {}; workers go on with it", job.id, job.state.as_str()),
+                Ok(Some(job)) => {
+                    println!("{name}: the job {} is {}; workers go on with it", job.id, job.state.as_str())
+                }
                 Err(error) => {
                     failed += 1;
                     println!("{name}: failed: {error}");

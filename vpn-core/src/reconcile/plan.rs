@@ -166,7 +166,11 @@ impl Reconciler {
         Ok(plan)
     }
 
-    async fn known(&self, server: ServerId, page: &PageRequest<ClientId>) -> Result<(Vec<Known>, bool), ReconcileError> {
+    async fn known(
+        &self,
+        server: ServerId,
+        page: &PageRequest<ClientId>,
+    ) -> Result<(Vec<Known>, bool), ReconcileError> {
         let mut reader = self.runner.store.read().await?;
         let filter = ClientFilter { server_id: Some(server), ..ClientFilter::default() };
         let clients = reader.clients(&filter, page).await?;

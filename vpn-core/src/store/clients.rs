@@ -122,9 +122,8 @@ impl Tx {
     /// Raises the client's fence to what its VPN host has seen. It cannot fall, so nobody has to hold the
     /// client's lock for this: whoever works under an older token is stopped by it.
     pub async fn raise_fence(&mut self, id: ClientId, seen: FencingToken) -> Result<(), StoreError> {
-        let sql = self
-            .dialect
-            .sql("UPDATE clients SET fence = $1 WHERE id = $2 AND fence < $3 AND status <> 'revoked'");
+        let sql =
+            self.dialect.sql("UPDATE clients SET fence = $1 WHERE id = $2 AND fence < $3 AND status <> 'revoked'");
         let token = seen.get();
         self.touches_one(sqlx::query(sql).bind(token).bind(id.to_string()).bind(token)).await
     }

@@ -112,8 +112,7 @@ impl Snapshot {
             conditions.push(format!("({}) > ({})", keys.join(", "), places.join(", ")));
             values = keys.iter().map(|key| key_value(table, after, key)).collect();
         }
-        let filter =
-            if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+        let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
         let (columns, name, order, limit) = (columns(table), table.name(), keys.join(", "), values.len() + 1);
         let sql =
             self.handle.dialect.sql(format!("SELECT {columns} FROM {name}{filter} ORDER BY {order} LIMIT ${limit}"));
