@@ -1,8 +1,11 @@
-//! Runs the jobs: configuration, parts, [`worker::run`]. By hand: [`reconcile`].
+//! Runs the jobs: configuration, parts, [`worker::run`]. And `reconcile`, because the workers are who has
+//! the key to the VPN hosts.
+
+mod reconcile;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use vpn_core::{
@@ -10,8 +13,6 @@ use vpn_core::{
     config::{Sources, WorkerConfig},
     host::{Hosts, SshOptions, SshTransport},
     jobs::{JobPolicy, RetryPolicy},
-    reconcile::Reconciler,
-    service::{Platform, local_caller},
     store::Store,
     telemetry,
     vault::Vault,
@@ -33,20 +34,7 @@ struct Cli {
 enum Command {
     /// Bring the database level with a VPN host that is ahead of it, after a restore. Without `--apply`
     /// it only says what it would do.
-    Reconcile(Reconcile),
-}
-
-#[derive(Args)]
-struct Reconcile {
-    /// The name of the VPN host
-    #[arg(long, value_name = "SERVER")]
-    from_host: String,
-    /// Do it
-    #[arg(long)]
-    apply: bool,
-    /// Keep certificates that the database does not know, instead of revoking them
-    #[arg(long)]
-    adopt: bool,
+    Reconcile(reconcile::Reconcile),
 }
 
 #[tokio::main]
@@ -98,42 +86,4 @@ fn stopped_by_signal() -> std::io::Result<CancellationToken> {
         stopping.cancel();
     });
     Ok(stop)
-}
-
-impl Reconcile {
-    async fn run(
-        self,
-        config: &WorkerConfig,
-        deps: worker::Deps,
-        options: worker::Options,
-    ) -> Result<ExitCode, Box<dyn std::error::Error>> {
-        let shared = &config.shared;
-        let (store, vault, ambient) = (deps.store.clone(), deps.vault.clone(), deps.ambient.clone());
-        let caller = local_caller(&ambient)?;
-        let platform = Platform::connect(store, &shared.redis_url, vault, ambient, shared.max_attempts)?;
-        let reconciler = Reconciler::new(worker::by_hand(deps, options).await?, platform, caller);
-        let server = reconciler.server(&self.from_host).await?;
-        let plan = reconciler.plan(server, self.adopt).await?;
-        print!("{plan}");
-        if !self.apply {
-            let is_level = plan.findings.is_empty();
-            println!("{}", if is_level { "nothing to do" } else { "nothing was changed: --apply does it" });
-            return Ok(ExitCode::SUCCESS);
-        }
-        let mut failed = 0;
-        for done in reconciler.apply(plan).await? {
-            let name = &done.finding.name;
-            match done.result {
-                Ok(None) => println!("{name}: done"),
-                Ok(Some(job)) => {
-                    println!("{name}: the job {} is {}; workers go on with it", job.id, job.state.as_str())
-                }
-                Err(error) => {
-                    failed += 1;
-                    println!("{name}: failed: {error}");
-                }
-            }
-        }
-        Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
 }
