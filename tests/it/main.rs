@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod audit_chain;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod host;
+#[cfg(test)]
+mod host_fails;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
@@ -14,6 +18,8 @@ mod lock;
 mod queue;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod restore;
 #[cfg(test)]
 mod service;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod ambient;
 pub mod attack;
+pub mod cage;
 pub mod csr;
 pub mod databases;
 mod db;
@@ -14,6 +15,7 @@ pub mod platform;
 pub mod programs;
 pub mod proxy;
 pub mod redis;
+mod restore;
 mod wait;
 mod world;
 

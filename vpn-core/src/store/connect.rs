@@ -78,6 +78,16 @@ impl Store {
     /// Brings the schema up to date and, the first time, opens the audit log. Several processes may do
     /// it at once: one works, the others wait.
     pub async fn migrate(&self, kind: Opened) -> Result<(), StoreError> {
+        self.migrate_schema().await?;
+        match self.open_log(kind).await {
+            // Another process was faster; its origin stands.
+            Err(StoreError::Duplicate(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The schema alone, without an audit log.
+    pub(super) async fn migrate_schema(&self) -> Result<(), StoreError> {
         match self.dialect {
             // sqlx has no lock here: the write lock is taken before it looks at what is to be done.
             Dialect::Sqlite => {
@@ -88,11 +98,7 @@ impl Store {
             Dialect::Postgres => bring_up_to_date(&POSTGRES, &mut *self.pool.acquire().await?).await?,
             Dialect::MySql => self.migrate_mysql().await?,
         }
-        match self.open_log(kind).await {
-            // Another process was faster; its origin stands.
-            Err(StoreError::Duplicate(_)) => Ok(()),
-            other => other,
-        }
+        Ok(())
     }
 
     /// sqlx asks for its lock with an endless wait, which MariaDB takes for none.
