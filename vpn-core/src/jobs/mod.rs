@@ -97,7 +97,7 @@ impl Runner {
         let Some((job, client, server)) = self.load(id).await? else { return Ok(()) };
         let resource = Client::resource(client.id);
         let floor = client.fence.max(job.fence);
-        let held = self.locks.with(&resource, floor, |lease| self.attempt(job, client.clone(), server, lease)).await;
+        let held = self.locks.with(&resource, floor, |lease| self.attempt(job, server, lease)).await;
         match held {
             Ok(result) => result?,
             Err(LockError::Held(left)) => {
@@ -125,26 +125,29 @@ impl Runner {
         Ok(Some((job, client, server)))
     }
 
-    async fn attempt(&self, job: Job, client: Client, server: Server, lease: Lease) -> Result<(), StoreError> {
-        match self.claim(&job, &client, &lease).await {
-            Ok(job) => Attempt { runner: self, job, client, server, lease }.run().await,
+    async fn attempt(&self, job: Job, server: Server, lease: Lease) -> Result<(), StoreError> {
+        match self.claim(&job, &lease).await {
+            Ok((job, client)) => Attempt { runner: self, job, client, server, lease }.run().await,
             // Not due, not queued any more, or overtaken.
             Err(StoreError::Fenced) => self.cancel_if_overtaken(&job).await,
             Err(other) => Err(other),
         }
     }
 
-    async fn claim(&self, job: &Job, client: &Client, lease: &Lease) -> Result<Job, StoreError> {
+    /// The client is read again: what was known of it before the lock was had may be outdated, and the
+    /// audit entry tells how it is.
+    async fn claim(&self, job: &Job, lease: &Lease) -> Result<(Job, Client), StoreError> {
         let first = match job.kind() {
             JobKind::Provision => provision::FIRST_STEP,
             JobKind::Revoke => revoke::FIRST_STEP,
         };
         let mut tx = self.store.begin().await?;
+        let client = tx.lock_client(job.client_id).await?.ok_or(StoreError::Fenced)?;
         let claimed = tx.claim_job(job, first, lease.fence(), self.policy.lease).await?;
-        let entry = entry(JobAct::Started, client, &claimed, JobState::Running);
+        let entry = entry(JobAct::Started, &client, &claimed, JobState::Running);
         tx.commit(entry, []).await?;
         self.events.announce();
-        Ok(claimed)
+        Ok((claimed, client))
     }
 
     async fn cancel_if_overtaken(&self, job: &Job) -> Result<(), StoreError> {
