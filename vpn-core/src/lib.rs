@@ -70,6 +70,10 @@
 //! `examples/embed.rs` in the repository goes on from here: it provisions, watches, and revokes.
 
 pub mod audit;
+#[cfg(feature = "crash-points")]
+pub mod boundary;
+#[cfg(not(feature = "crash-points"))]
+mod boundary;
 pub mod clock;
 pub mod config;
 pub mod domain;

@@ -62,6 +62,29 @@ impl Default for Options {
     }
 }
 
+#[cfg(all(feature = "crash-points", debug_assertions))]
+impl Options {
+    /// The same in a hurry, if a test's environment wants it (`VPN_TESTS_HURRY`): a lease of so many
+    /// milliseconds, and everything else in proportion.
+    #[must_use]
+    pub fn hurried_if_wanted(self) -> Self {
+        use crate::jobs::RetryPolicy;
+
+        let Some(lease) = crate::boundary::hurry() else { return self };
+        Self {
+            lock: LockPolicy { lease, grace: lease / 4, max_hold: lease * 4, ..self.lock },
+            jobs: JobPolicy {
+                lease,
+                needed: lease / 8,
+                retry: RetryPolicy { base: lease / 30, cap: lease / 4 },
+                settle: lease / 30,
+            },
+            sweep: SweepPolicy { every: lease / 15, unanswered: lease, unanswered_when_busy: lease * 3 },
+            ..self
+        }
+    }
+}
+
 /// Why a worker did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {

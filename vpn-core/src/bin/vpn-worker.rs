@@ -55,6 +55,8 @@ async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         jobs: JobPolicy { retry, ..JobPolicy::default() },
         ..worker::Options::default()
     };
+    #[cfg(all(feature = "crash-points", debug_assertions))]
+    let options = options.hurried_if_wanted();
     let stop = CancellationToken::new();
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopping = stop.clone();

@@ -15,7 +15,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
 use super::{Boxed, HostErrorKind, Output, Request, Transport};
-use crate::domain::{Server, ServerId};
+use crate::{
+    boundary::{Boundary, Struck, reach},
+    domain::{Server, ServerId},
+};
 use connection::{Connection, Session};
 
 /// How to log in, and how long to wait.
@@ -149,10 +152,13 @@ type Streams = (u32, zeroize::Zeroizing<Vec<u8>>, Vec<u8>);
 /// Sends the request and reads until the host closes. From here on the outcome is unknown unless
 /// there is an exit status.
 async fn exchange(mut session: Session, request: &Request) -> Result<Streams, HostErrorKind> {
+    let struck = |_: Struck| HostErrorKind::Interrupted("as planned by a test".to_owned());
     let broke = |error: russh::Error| HostErrorKind::Interrupted(error.to_string());
+    reach(Boundary::RequestSending).map_err(struck)?;
     session.exec(true, Request::COMMAND).await.map_err(broke)?;
     session.data(request.as_bytes()).await.map_err(broke)?;
     session.eof().await.map_err(broke)?;
+    reach(Boundary::RequestSent).map_err(struck)?;
     let (mut exit, mut stdout, mut stderr) = (None, zeroize::Zeroizing::new(Vec::with_capacity(16 * 1024)), Vec::new());
     while let Some(message) = session.wait().await {
         match message {

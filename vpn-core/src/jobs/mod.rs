@@ -16,6 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     audit::{Action, Entry, JobAct},
+    boundary::{Boundary, reach},
     clock::Ambient,
     domain::{Client, Job, JobId, JobKind, JobState, Server},
     events::Events,
@@ -95,6 +96,7 @@ impl Handler for Runner {
 impl Runner {
     async fn consider(&self, id: JobId) -> Result<(), StoreError> {
         let Some((job, client, server)) = self.load(id).await? else { return Ok(()) };
+        reach(Boundary::Loaded)?;
         let resource = Client::resource(client.id);
         let floor = client.fence.max(job.fence);
         let held = self.locks.with(&resource, floor, |lease| self.attempt(job, server, lease)).await;
@@ -113,7 +115,8 @@ impl Runner {
                 return Ok(());
             }
         }
-        self.ring_next(&client, id).await
+        self.ring_next(&client, id).await?;
+        Ok(reach(Boundary::Answered)?)
     }
 
     /// What there is to do; `None` when there is nothing (any more).
@@ -144,6 +147,7 @@ impl Runner {
         let mut tx = self.store.begin().await?;
         let client = tx.lock_client(job.client_id).await?.ok_or(StoreError::Fenced)?;
         let claimed = tx.claim_job(job, first, lease.fence(), self.policy.lease).await?;
+        reach(Boundary::Claiming)?;
         let entry = entry(JobAct::Started, &client, &claimed, JobState::Running);
         tx.commit(entry, []).await?;
         self.events.announce();
@@ -171,9 +175,11 @@ impl Runner {
             let due = job.run_after_at <= tx.at();
             if due && tx.take_ring(crate::store::Due { id: job.id, generation: job.generation }).await? {
                 tx.commit_bookkeeping().await?;
+                reach(Boundary::NextTaken)?;
                 if let Err(error) = self.bell.ring(job.id, job.generation + 1).await {
                     tracing::debug!(job.id = %job.id, %error, "the next job could not be rung; the sweeper will");
                 }
+                reach(Boundary::NextRung)?;
             }
         }
         Ok(())

@@ -29,6 +29,7 @@ const POLL: Duration = Duration::from_millis(5);
 pub struct Launch {
     program: PathBuf,
     arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
     signal: StopSignal,
     name: Option<&'static str>,
 }
@@ -37,7 +38,7 @@ impl Launch {
     /// A program by its name, looked up in `PATH` and the system's directories, or its absolute path.
     pub fn new(program: &str) -> Result<Self, SandboxError> {
         let program = if program.starts_with('/') { PathBuf::from(program) } else { programs::find(program)? };
-        Ok(Self { program, arguments: Vec::new(), signal: StopSignal::default(), name: None })
+        Ok(Self { program, arguments: Vec::new(), environment: Vec::new(), signal: StopSignal::default(), name: None })
     }
 
     /// Adds an argument.
@@ -51,6 +52,13 @@ impl Launch {
     #[must_use]
     pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// Adds a variable to its environment, which is empty but for `PATH` and `LC_ALL`.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -114,6 +122,7 @@ impl Launch {
             .args(&self.arguments)
             .env_clear()
             .envs(programs::environment())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::piped());

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Platform, Queued, once::Call};
 use crate::{
     audit::{Action, Entry, JobAct},
+    boundary::{Boundary, reach},
     domain::{
         Caller, Client, ClientId, ClientStatus, Job, JobId, JobInput, JobKind, JobState, Permission, ProvisionInput,
         Reason, RevokeInput,
@@ -160,6 +161,7 @@ impl Platform {
     {
         match self.transact(attempt).await {
             Ok(Asked::New(queued)) => {
+                reach(Boundary::Asked).map_err(StoreError::from)?;
                 self.ring(&queued.job).await;
                 Ok(queued)
             }

@@ -57,6 +57,12 @@ impl StoreError {
     }
 }
 
+impl From<crate::boundary::Struck> for StoreError {
+    fn from(_: crate::boundary::Struck) -> Self {
+        Self::Unavailable(sqlx::Error::WorkerCrashed)
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as E;
