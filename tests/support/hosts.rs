@@ -24,6 +24,17 @@ pub async fn shared() -> Result<&'static VpnHost> {
     Ok(SANDBOX.get_or_try_init(private).await?.host()?)
 }
 
+/// A host with an OpenVPN server, for tests that share it and leave it as it is.
+pub async fn with_server() -> Result<&'static VpnHost> {
+    static SANDBOX: OnceCell<Sandbox> = OnceCell::const_new();
+    let start = || async {
+        let sandbox = Sandbox::start(Options { host: true, tunnel: true, ..Options::default() }).await?;
+        sandbox.host()?.tunnel().map_err(|missing| anyhow::anyhow!("no OpenVPN server: {missing}"))?;
+        anyhow::Ok(sandbox)
+    };
+    Ok(SANDBOX.get_or_try_init(start).await?.host()?)
+}
+
 /// A sandbox with nothing but a host, for tests that break it.
 pub async fn private() -> Result<Sandbox> {
     Ok(Sandbox::start(Options { host: true, ..Options::default() }).await?)

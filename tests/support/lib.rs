@@ -5,9 +5,11 @@
 
 mod ambient;
 pub mod attack;
+pub mod checker;
 pub mod csr;
 pub mod databases;
 mod db;
+pub mod fleet;
 pub mod hosts;
 mod macros;
 pub mod platform;
@@ -19,6 +21,7 @@ mod world;
 
 pub use ambient::stepping;
 pub use db::{Database, Db};
+pub use fleet::Fleet;
 pub use platform::TestPlatform;
-pub use wait::{eventually, soon};
+pub use wait::{eventually, soon, within};
 pub use world::{World, certificate, failure, told};
