@@ -5,6 +5,7 @@
 
 mod ambient;
 pub mod attack;
+pub mod chaos;
 pub mod checker;
 pub mod csr;
 pub mod databases;

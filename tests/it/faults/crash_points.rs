@@ -61,13 +61,33 @@ async fn a_crash_a_failure_or_a_repeat_at_any_boundary_changes_nothing_in_the_en
 
 async fn run_lane(database: Database, cases: Vec<Case>) -> Result<()> {
     let (fleet, host) = super::fleet(database).await?;
+    let mut active = active(&fleet, cases.iter().filter(|case| case.scenario == Scenario::Revoke).count()).await?;
     for case in cases {
         let begun = std::time::Instant::now();
-        run(&fleet, &case).await.with_context(|| format!("{case:?} on {database:?}"))?;
+        let client = if case.scenario == Scenario::Revoke { active.pop() } else { None };
+        let client = if let Some(client) = client { client } else { fleet.client().await? };
+        run(&fleet, &case, client).await.with_context(|| format!("{case:?} on {database:?}"))?;
         println!("{:>6} ms  {:?} {}={}", begun.elapsed().as_millis(), case.scenario, case.pass, case.mode);
     }
     fleet.check(&host.state).await?;
     Ok(())
+}
+
+/// So many clients that were let in.
+async fn active(fleet: &Fleet, count: usize) -> Result<Vec<Client>> {
+    let helper = fleet.worker().await?;
+    let mut asked = Vec::new();
+    for _ in 0..count {
+        let client = fleet.client().await?;
+        asked.push((client.id, fleet.provision(client.id).await?.id));
+    }
+    let mut active = Vec::new();
+    for (client, job) in asked {
+        fleet.succeeded(job).await?;
+        active.push(fleet.reload(client).await?);
+    }
+    helper.stop().await;
+    Ok(active)
 }
 
 /// Every pass of the two jobs, and of the other scenarios those that are theirs alone.
@@ -99,7 +119,9 @@ async fn cases() -> Result<Vec<Case>> {
 async fn passes(fleet: &Fleet, scenario: Scenario) -> Result<Vec<String>> {
     let case = Case { scenario, pass: String::new(), mode: "" };
     let file = fleet.file(&format!("passes-{scenario:?}"));
-    let (client, job, workers) = begin(fleet, &case, &file.to_string_lossy()).await?;
+    let client = active(fleet, usize::from(scenario == Scenario::Revoke)).await?.pop();
+    let client = if let Some(client) = client { client } else { fleet.client().await? };
+    let (job, workers) = begin(fleet, &case, &client, &file.to_string_lossy()).await?;
     end(fleet, scenario, &client, &job).await?;
     // The last boundary lies behind the end of the job; whoever drains has passed it.
     for worker in workers {
@@ -109,10 +131,10 @@ async fn passes(fleet: &Fleet, scenario: Scenario) -> Result<Vec<String>> {
     Ok(text.lines().map(str::to_owned).collect())
 }
 
-async fn run(fleet: &Fleet, case: &Case) -> Result<()> {
+async fn run(fleet: &Fleet, case: &Case, client: Client) -> Result<()> {
     let file = fleet.file("passes");
     let _first_time = std::fs::remove_file(&file);
-    let (client, job, mut workers) = begin(fleet, case, &file.to_string_lossy()).await?;
+    let (job, mut workers) = begin(fleet, case, &client, &file.to_string_lossy()).await?;
     if case.mode == "die" {
         let doomed = workers.last().context("a worker")?;
         let status = doomed.ended(PATIENCE).await.context("the worker did not die")?;
@@ -130,21 +152,13 @@ async fn run(fleet: &Fleet, case: &Case) -> Result<()> {
 }
 
 /// Brings the scenario to where the planned thing happens.
-async fn begin(fleet: &Fleet, case: &Case, passes: &str) -> Result<(Client, Job, Vec<Process>)> {
+async fn begin(fleet: &Fleet, case: &Case, client: &Client, passes: &str) -> Result<(Job, Vec<Process>)> {
     let strike = if case.mode.is_empty() { String::new() } else { format!("{}={}", case.pass, case.mode) };
     let plan = match case.scenario {
         Scenario::Retried => format!("claimed=fail,{strike}"),
         Scenario::Overtaken => format!("issued=stop,{strike}"),
         _ => strike,
     };
-    let mut client = fleet.client().await?;
-    let mut workers = Vec::new();
-    if case.scenario == Scenario::Revoke {
-        let helper = fleet.worker().await?;
-        fleet.succeeded(fleet.provision(client.id).await?.id).await?;
-        helper.stop().await;
-        client = fleet.reload(client.id).await?;
-    }
     let mut job = match case.scenario {
         Scenario::Revoke => fleet.revoke(client.id).await?,
         _ => fleet.provision(client.id).await?,
@@ -159,8 +173,7 @@ async fn begin(fleet: &Fleet, case: &Case, passes: &str) -> Result<(Client, Job,
         job = fleet.revoke(client.id).await?;
         worker.freeze(false);
     }
-    workers.push(worker);
-    Ok((client, job, workers))
+    Ok((job, vec![worker]))
 }
 
 /// Waits for the end that the scenario has to come to.

@@ -210,7 +210,8 @@ async fn jobs(store: &Store) -> Result<BTreeMap<JobId, Job>> {
     }
 }
 
-async fn locks(url: &str) -> Result<Vec<String>> {
+/// The locks that somebody holds, or nobody gave back.
+pub async fn locks(url: &str) -> Result<Vec<String>> {
     let mut connection = crate::redis::look(url).await?;
     Ok(redis::cmd("KEYS").arg("vpn:*:lock").query_async(&mut connection).await?)
 }

@@ -5,10 +5,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    process::Stdio,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt as _, process::Command};
 use vpn_core::domain::ClientId;
 
 /// The certificates and revocations of a host.
@@ -55,9 +56,11 @@ impl Pki {
     /// Also proves that each certificate carries the serial that its file is named after.
     async fn read_fingerprints(&mut self, state: &Path, ours: impl Fn(&ClientId) -> bool) -> Result<()> {
         for serial in self.live.iter().filter(|(client, _)| ours(client)).flat_map(|(_, serials)| serials) {
-            let profile = state.join("issued").join(serial);
-            let shown = openssl(&["x509", "-noout", "-serial", "-fingerprint", "-sha256", "-in"], &profile).await?;
-            ensure!(shown.contains(&format!("serial={serial}\n")), "{} holds another serial: {shown}", profile.display());
+            let profile = fs::read_to_string(state.join("issued").join(serial))?;
+            let certificate = profile.split_once("<cert>\n").and_then(|(_, rest)| rest.split_once("</cert>"));
+            let (certificate, _) = certificate.with_context(|| format!("issued/{serial} holds no certificate"))?;
+            let shown = openssl(&["x509", "-noout", "-serial", "-fingerprint", "-sha256"], certificate).await?;
+            ensure!(shown.contains(&format!("serial={serial}\n")), "issued/{serial} holds another serial: {shown}");
             let print = shown.lines().find_map(|line| line.split_once("ingerprint=")).context("a fingerprint")?.1;
             self.fingerprints.insert(serial.clone(), print.replace(':', "").to_lowercase());
         }
@@ -83,15 +86,21 @@ fn names(directory: &Path) -> Result<BTreeSet<String>> {
 /// The serials of the CRL, once OpenSSL has found the CA's signature good.
 async fn crl(state: &Path) -> Result<BTreeSet<String>> {
     let ca = state.join("ca/ca.crt");
-    let text = openssl(&["crl", "-noout", "-text", "-verify", "-CAfile", &ca.to_string_lossy(), "-in"], &state.join("pub/crl.pem")).await?;
+    let crl = fs::read_to_string(state.join("pub/crl.pem"))?;
+    let text = openssl(&["crl", "-noout", "-text", "-verify", "-CAfile", &ca.to_string_lossy()], &crl).await?;
     Ok(text.lines().filter_map(|line| line.trim().strip_prefix("Serial Number: ")).map(str::to_owned).collect())
 }
 
-async fn openssl(arguments: &[&str], file: &Path) -> Result<String> {
+async fn openssl(arguments: &[&str], input: &str) -> Result<String> {
     let mut command = Command::new("openssl");
     // Debian's bundle of public CAs takes longer to read than all the rest.
-    command.args(arguments).arg(file).env("SSL_CERT_FILE", "/dev/null").kill_on_drop(true);
-    let output = command.output().await.context("openssl")?;
+    command.args(arguments).env("SSL_CERT_FILE", "/dev/null").kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().context("openssl")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes()).await?;
+    }
+    let output = child.wait_with_output().await.context("openssl")?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "openssl {}: {errors}", arguments.join(" "));
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())

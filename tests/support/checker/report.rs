@@ -52,6 +52,11 @@ impl Report {
         self.wrongs.extend(what);
     }
 
+    /// Something else that should not be.
+    pub fn note(&mut self, what: Vec<String>) {
+        self.wrongs.extend(what);
+    }
+
     pub(super) fn missing(&mut self, what: String) {
         self.unlogged.push(what);
     }

@@ -132,6 +132,12 @@ impl Fleet {
         Ok(Served { process, url: format!("http://{listen}") })
     }
 
+    /// A server that need not listen yet.
+    pub fn server_somehow(&self, port: u16) -> Result<Process> {
+        let launch = self.launch("vpn-graphql")?.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
+        Ok(launch.spawn(self.sandbox.janitor(), &self.log("server"))?.0)
+    }
+
     fn launch(&self, program: &str) -> Result<Launch> {
         Ok(Launch::new(&built(program)?.to_string_lossy())?.arg("--config").arg(&self.config))
     }

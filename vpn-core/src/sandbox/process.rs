@@ -198,10 +198,7 @@ impl Process {
 
     /// Ends it in good order; after 5 s with `SIGKILL`, together with its process group.
     pub async fn stop(self) {
-        self.send(match self.signal {
-            StopSignal::Term => Signal::TERM,
-            StopSignal::Int => Signal::INT,
-        });
+        self.terminate();
         if self.ended(Duration::from_secs(5)).await.is_none() {
             self.kill_group();
             self.ended(Duration::from_secs(5)).await;
@@ -211,9 +208,22 @@ impl Process {
 
     /// Ends it and its process group with `SIGKILL`, as a crash or the kernel's memory killer would.
     pub async fn kill(self) {
+        self.end_now().await;
+        self.janitor.forget(self.id);
+    }
+
+    /// The same, for whoever replaces it in its place.
+    pub async fn end_now(&self) {
         self.kill_group();
         self.ended(Duration::from_secs(5)).await;
-        self.janitor.forget(self.id);
+    }
+
+    /// Tells it to end in good order, and does not wait for it.
+    pub fn terminate(&self) {
+        self.send(match self.signal {
+            StopSignal::Term => Signal::TERM,
+            StopSignal::Int => Signal::INT,
+        });
     }
 
     /// Stops (`SIGSTOP`) or continues (`SIGCONT`) it: a service that hangs instead of failing.
@@ -248,10 +258,7 @@ impl Drop for Process {
         if self.exit_status().is_some() {
             return;
         }
-        self.send(match self.signal {
-            StopSignal::Term => Signal::TERM,
-            StopSignal::Int => Signal::INT,
-        });
+        self.terminate();
         if let Some(child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
             self.janitor.adopt(child);
         }
