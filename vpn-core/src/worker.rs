@@ -21,6 +21,9 @@ const QUEUE_RESPONSE: Duration = Duration::from_secs(10);
 /// The same for locks and events: a job is waiting.
 const LOCK_RESPONSE: Duration = Duration::from_secs(2);
 
+/// How long a stopping worker waits for the sweeper's round that is under way.
+const SWEEPING: Duration = Duration::from_secs(1);
+
 /// What a worker works with.
 pub struct Deps {
     /// The truth.
@@ -124,12 +127,15 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
         ambient: deps.ambient.clone(),
         policy: options.jobs,
     };
-    let sweeping = tokio::spawn(sweeper.run(stop.clone()));
+    let mut sweeping = tokio::spawn(sweeper.run(stop.clone()));
     let settings = WorkerOptions { concurrency: options.concurrency, drain: options.drain };
     tracing::info!(worker.concurrency = options.concurrency, "the worker is ready");
     answer_rings(url, queue, &deps.ambient, Arc::new(runner), settings, stop).await;
-    if let Err(error) = sweeping.await {
-        tracing::error!(%error, "the sweeper ended in disorder");
+    match tokio::time::timeout(SWEEPING, &mut sweeping).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the sweeper ended in disorder"),
+        // Redis or the database hangs; what the round was about to do is done by another sweeper.
+        Err(_) => sweeping.abort(),
     }
     tracing::info!("the worker has stopped");
     Ok(())

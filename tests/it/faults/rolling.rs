@@ -12,15 +12,16 @@ use vpn_core::{
     domain::{JobState, Role},
     sandbox::{Process, free_port},
 };
+use vpn_examples::Api;
 use vpn_tests::{
-    Database, Fleet,
+    Database, Db, Fleet,
     chaos::{Act, Caller},
     checker::{Places, Told, check},
     fleet::Pace,
-    within,
+    hosts, within,
 };
 
-use super::on_both;
+use super::{hold, on_both};
 
 const DRAIN: u64 = 10;
 
@@ -52,7 +53,7 @@ async fn a_rolling_restart_under_load_loses_nothing_and_runs_nothing_twice(datab
     })
     .await?;
     for program in programs {
-        replaced(&program).await?;
+        replaced(&program, DRAIN).await?;
     }
     assert_eq!((told.unanswered, told.contradictions.as_slice()), (0, [].as_slice()));
     ensure!(told.jobs.len() >= 10, "there was little load: {} jobs", told.jobs.len());
@@ -91,13 +92,14 @@ async fn roll(fleet: &Fleet, ports: [u16; 2]) -> Result<Vec<Process>> {
     }
     for _ in 0..2 {
         for (at, place) in programs.iter_mut().enumerate() {
+            progress(fleet).await?;
             let port = at.checked_sub(2).and_then(|server| ports.get(server));
             if port.is_none() {
                 // A worker's heir is there before it goes.
                 let heir = fleet.worker().await?;
-                replaced(&std::mem::replace(place, heir)).await?;
+                replaced(&std::mem::replace(place, heir), DRAIN).await?;
             } else {
-                replaced(place).await?;
+                replaced(place, DRAIN).await?;
                 *place = fleet.server_at(*port.context("a port")?, "").await?.process;
             }
         }
@@ -105,11 +107,54 @@ async fn roll(fleet: &Fleet, ports: [u16; 2]) -> Result<Vec<Process>> {
     Ok(programs)
 }
 
+/// Waits until the load has brought about some more changes.
+async fn progress(fleet: &Fleet) -> Result<()> {
+    let head = async || anyhow::Ok(fleet.db.store.read().await?.audit_head().await?.seq);
+    let wanted = head().await? + 20;
+    within(Duration::from_secs(30), "the load goes on", async || Ok(head().await? >= wanted)).await
+}
+
+/// A job that hangs on the host and a Redis that does not answer keep nobody from ending in time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_around_which_everything_hangs_ends_within_its_drain_limit() -> Result<()> {
+    let sandbox = hosts::private().await?;
+    let host = sandbox.host()?;
+    let pace = Pace { drain: 3, ssh_timeout: 60, ..Pace::default() };
+    let fleet = Fleet::on(Db::migrated(Database::Sqlite).await?, host, pace).await?;
+    let worker = fleet.worker().await?;
+    let held = hold(host)?;
+    let client = fleet.client().await?;
+    let job = fleet.provision(client.id).await?;
+    fleet.told(client.id, "provision.started").await?;
+    fleet.sandbox.redis()?.freeze(true).await;
+    replaced(&worker, 3).await?;
+    fleet.sandbox.redis()?.freeze(false).await;
+    drop(held);
+    let heir = fleet.worker().await?;
+    fleet.succeeded(job.id).await?;
+    replaced(&heir, 3).await?;
+    fleet.check(&host.state).await?;
+    Ok(())
+}
+
+/// Somebody follows live, and stays: the server closes that and ends at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_subscribers_ends_in_order() -> Result<()> {
+    let (fleet, _) = super::fleet(Database::Sqlite).await?;
+    let server = fleet.server().await?;
+    let api = Api::new(&server.url, &fleet.token("follower", Role::Admin).await?);
+    let mut events = api.subscribe("subscription { jobEvents { cursor } }", serde_json::json!({})).await?;
+    let client = fleet.client().await?;
+    fleet.provision(client.id).await?;
+    events.next().await?.context("an event")?;
+    replaced(&server.process, DRAIN).await
+}
+
 /// SIGTERM ends it within the drain limit, and it says that all is well.
-async fn replaced(program: &Process) -> Result<()> {
+async fn replaced(program: &Process, drain: u64) -> Result<()> {
     let begun = Instant::now();
     program.terminate();
-    let limit = Duration::from_secs(DRAIN + 2);
+    let limit = Duration::from_secs(drain + 2);
     let status = program.ended(limit).await.with_context(|| format!("{} outlives its drain limit", program.name()))?;
     ensure!(status.success(), "{} ended with {status} after {:?}", program.name(), begun.elapsed());
     Ok(())

@@ -178,6 +178,18 @@ impl Fleet {
     }
 }
 
+impl Drop for Fleet {
+    /// Keeps what the programs wrote where `VPN_TESTS_KEEP_LOGS` says, for whoever looks for a cause.
+    fn drop(&mut self) {
+        let Some(directory) = std::env::var_os("VPN_TESTS_KEEP_LOGS").map(PathBuf::from) else { return };
+        for kind in ["worker", "server"] {
+            let name = format!("{kind}-{}.log", self.host_way.port());
+            // Not every fleet has both kinds.
+            let _kept = std::fs::copy(self.log(kind), directory.join(name));
+        }
+    }
+}
+
 /// The one configuration of all programs. It holds the secrets, so nobody else may read it.
 fn configure(sandbox: &Sandbox, db: &Db, redis_way: &Proxy, host: &VpnHost, pace: Pace) -> Result<PathBuf> {
     let text = format!(
