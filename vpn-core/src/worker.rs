@@ -75,7 +75,7 @@ impl Options {
 
         let Some(lease) = crate::boundary::hurry() else { return self };
         Self {
-            lock: LockPolicy { lease, grace: lease / 4, max_hold: lease * 4, ..self.lock },
+            lock: LockPolicy { lease, grace: lease / 4, max_hold: lease * 8, ..self.lock },
             jobs: JobPolicy {
                 lease,
                 needed: lease / 8,
