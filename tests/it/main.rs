@@ -20,3 +20,5 @@ mod refusals;
 mod service;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod words;

@@ -39,8 +39,8 @@ impl Db {
         Ok(db)
     }
 
-    /// A new database with the schema in it, on this server.
-    pub async fn on(postgres: &Postgres) -> Result<Self> {
+    /// A PostgreSQL database of a server that a test has for itself, with the schema in it.
+    pub async fn on_private(postgres: &Postgres) -> Result<Self> {
         let url = postgres.fresh_database().await?;
         let store = Store::connect_lazy(&StoreOptions::new(url.clone()))?;
         store.migrate(Opened::Production).await.context("the schema")?;

@@ -41,7 +41,7 @@ async fn a_postgres_that_restarts_under_a_job_costs_an_attempt_at_most() -> Resu
     let postgres = Postgres::start(&janitor).await?;
     let host = hosts::with_server().await?;
     for boundary in ["claimed", "issued", "activating"] {
-        let fleet = Fleet::on(Db::on(&postgres).await?, host, Pace::default()).await?;
+        let fleet = Fleet::on(Db::on_private(&postgres).await?, host, Pace::default()).await?;
         let worker = fleet.worker_that(&format!("{boundary}=stop")).await?;
         let client = fleet.client().await?;
         let job = fleet.provision(client.id).await?;

@@ -1,10 +1,12 @@
 //! VPN hosts over real SSH, against the sandbox's sshd and the host's own scripts.
 
 mod broken_hosts;
+mod certificates;
 mod connections;
 mod faults;
 mod fences;
 mod host_keys;
+mod requests;
 mod verbs;
 
 use anyhow::Result;

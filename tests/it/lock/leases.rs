@@ -84,13 +84,13 @@ async fn a_renewal_never_takes_a_lock_back() -> Result<()> {
 
 #[tokio::test]
 async fn a_hung_job_is_ended_by_the_longest_hold() -> Result<()> {
-    let policy = LockPolicy { max_hold: Duration::from_millis(900), ..hasty() };
+    let policy = LockPolicy { max_hold: Duration::from_secs(2), ..hasty() };
     let (url, locks, resource) = (services::shared_url().await?, shared(policy).await?, resource());
     let begun = Instant::now();
     let outcome = locks.with(&resource, FencingToken::ZERO, async |_| std::future::pending::<()>().await);
     let outcome = soon("the longest hold passes", outcome).await?;
     ensure!(matches!(outcome, Err(LockError::Lost)), "{outcome:?}");
-    ensure!(begun.elapsed() >= Duration::from_millis(850), "it was renewed before: {:?}", begun.elapsed());
+    ensure!(begun.elapsed() >= Duration::from_millis(1900), "it was renewed before: {:?}", begun.elapsed());
     ensure!(!is_held(&url, &resource).await?, "the next one need not wait for the expiry");
     Ok(())
 }

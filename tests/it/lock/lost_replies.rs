@@ -54,12 +54,12 @@ async fn a_lost_reply_is_asked_for_again_and_costs_no_second_token() -> Result<(
 
 #[tokio::test]
 async fn a_late_reply_is_asked_for_again_and_costs_no_second_token() -> Result<()> {
-    let setting = Setting::new(LockPolicy { command: Duration::from_millis(200), ..LockPolicy::default() }).await?;
+    let setting = Setting::new(LockPolicy { command: Duration::from_millis(500), ..LockPolicy::default() }).await?;
     let resource = resource();
     setting.proxy.hold_replies(true);
     let release = async {
         eventually("Redis has done it", || async { is_held(&setting.url()?, &resource).await }).await?;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
         setting.proxy.hold_replies(false);
         anyhow::Ok(())
     };
@@ -96,7 +96,7 @@ async fn a_lost_reply_to_a_release_leaves_no_lock() -> Result<()> {
 
 #[tokio::test]
 async fn a_connection_that_breaks_between_renewals_does_not_end_the_work() -> Result<()> {
-    let setting = Setting::new(LockPolicy { lease: Duration::from_millis(900), ..hasty() }).await?;
+    let setting = Setting::new(hasty()).await?;
     let resource = resource();
     let outcome = setting
         .locks

@@ -18,8 +18,8 @@ use vpn_tests::{redis as services, stepping};
 /// Leases that run out while a test waits.
 fn hasty() -> LockPolicy {
     LockPolicy {
-        lease: Duration::from_millis(400),
-        grace: Duration::from_millis(200),
+        lease: Duration::from_millis(900),
+        grace: Duration::from_millis(300),
         max_hold: Duration::from_secs(20),
         command: Duration::from_millis(500),
     }

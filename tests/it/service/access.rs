@@ -5,7 +5,7 @@ use vpn_core::{
     domain::{Caller, Permission, Role},
     error::Error,
     service::{CreateClient, CreateToken, ProvisionClient, RegisterServer, RetryJob, RevokeClient},
-    store::{AuditFilter, PageRequest},
+    store::{AuditFilter, ClientFilter, JobFilter, PageRequest},
 };
 use vpn_tests::{Database, TestPlatform, platform::caller};
 
@@ -29,11 +29,11 @@ async fn ask_everything(test: &TestPlatform, caller: &Caller) -> Vec<(&'static s
         (
             "clients",
             P::ReadClients,
-            platform.clients(caller, &Default::default(), &PageRequest::first(1)).await.map(drop),
+            platform.clients(caller, &ClientFilter::default(), &PageRequest::first(1)).await.map(drop),
         ),
         ("clients_by_id", P::ReadClients, platform.clients_by_id(caller, &[some]).await.map(drop)),
         ("job", P::ReadClients, platform.job(caller, job).await.map(drop)),
-        ("jobs", P::ReadClients, platform.jobs(caller, &Default::default(), &PageRequest::first(1)).await.map(drop)),
+        ("jobs", P::ReadClients, platform.jobs(caller, &JobFilter::default(), &PageRequest::first(1)).await.map(drop)),
         ("jobs_by_id", P::ReadClients, platform.jobs_by_id(caller, &[job]).await.map(drop)),
         ("current_jobs", P::ReadClients, platform.current_jobs(caller, &[some]).await.map(drop)),
         ("server", P::ReadClients, platform.server(caller, test.server.id).await.map(drop)),

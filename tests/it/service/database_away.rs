@@ -8,7 +8,7 @@ use vpn_core::{
     error::Error,
     sandbox::{Janitor, Options, Sandbox},
     service::{CreateClient, HealthStatus, Platform},
-    store::{Store, StoreOptions},
+    store::{ClientFilter, PageRequest, Store, StoreOptions},
     vault::Vault,
 };
 use vpn_tests::{databases::Postgres, platform::caller};
@@ -35,7 +35,7 @@ async fn requests_say_so_and_go_through_once_it_is_back() -> Result<()> {
     };
     let answers = [
         platform.create_client(&admin, input).await.map(drop),
-        platform.clients(&admin, &Default::default(), &vpn_core::store::PageRequest::first(1)).await.map(drop),
+        platform.clients(&admin, &ClientFilter::default(), &PageRequest::first(1)).await.map(drop),
         platform.authenticate(Some("vpn_pat_x"), RequestId::generate(platform.ambient())).await.map(drop),
     ];
     for answer in answers {
@@ -47,7 +47,7 @@ async fn requests_say_so_and_go_through_once_it_is_back() -> Result<()> {
     assert_eq!(platform.readiness().await.status, HealthStatus::Down);
     postgres.restart().await?;
     vpn_tests::eventually("it is back", async || Ok(store.ping().await.is_ok())).await?;
-    assert_eq!(platform.clients(&admin, &Default::default(), &vpn_core::store::PageRequest::first(1)).await?.items, []);
+    assert_eq!(platform.clients(&admin, &ClientFilter::default(), &PageRequest::first(1)).await?.items, []);
     sandbox.stop().await?;
     janitor.stop().await?;
     Ok(())

@@ -65,7 +65,7 @@ impl Run {
             _ => None,
         };
         let db = match &postgres {
-            Some(postgres) => Db::on(postgres).await?,
+            Some(postgres) => Db::on_private(postgres).await?,
             None => Db::migrated(self.database).await?,
         };
         let host = sandbox.host()?;

@@ -48,6 +48,10 @@ impl AttemptId {
 
 /// Given out by the lock guard and by nothing else: code that has no lock cannot make one, so it
 /// cannot call what needs one.
+///
+/// ```compile_fail
+/// let forged = vpn_core::domain::Fence::granted;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fence {
     resource: String,

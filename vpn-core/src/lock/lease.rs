@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn renewals_stop_at_the_longest_hold() {
         let deadline = deadline(20, 30);
-        deadline.extend(boottime() + Duration::from_secs(3600));
+        deadline.extend(boottime() + Duration::from_hours(1));
         assert!(deadline.remaining() <= Duration::from_secs(30));
     }
 

@@ -11,6 +11,7 @@ mod live;
 mod once;
 mod profiles;
 mod reads;
+mod refusals;
 mod servers;
 mod tokens;
 mod work;
@@ -69,6 +70,7 @@ pub struct Deps {
 #[derive(Clone)]
 pub struct Platform {
     deps: Arc<Deps>,
+    refusals: Arc<refusals::Refusals>,
 }
 
 impl std::fmt::Debug for Platform {
@@ -90,7 +92,7 @@ impl Platform {
     /// Over these parts.
     #[must_use]
     pub fn new(deps: Deps) -> Self {
-        Self { deps: Arc::new(deps) }
+        Self { deps: Arc::new(deps), refusals: Arc::default() }
     }
 
     /// The usual composition: this database and this Redis, and whatever time and randomness there is.

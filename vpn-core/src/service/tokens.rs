@@ -66,14 +66,21 @@ impl Platform {
                 Err(why) => (why, Some(presented.id)),
             },
         };
-        let (why, id) = refused;
-        let entry = Entry::by_anonymous(request, Action::AuthenticationRefused).with("why", why);
-        let entry = match id {
-            Some(id) => entry.with("tokenId", id.to_string()),
-            None => entry,
-        };
-        self.record(entry).await?;
+        self.record_refusal(refused, request).await?;
         Err(Error::Unauthenticated)
+    }
+
+    async fn record_refusal(&self, refused: (&'static str, Option<TokenId>), request: RequestId) -> Result<(), Error> {
+        let Some(untold) = self.refusals.next() else { return Ok(()) };
+        let (why, id) = refused;
+        let mut entry = Entry::by_anonymous(request, Action::AuthenticationRefused).with("why", why);
+        if let Some(id) = id {
+            entry = entry.with("tokenId", id.to_string());
+        }
+        if untold > 0 {
+            entry = entry.with("notRecordedBefore", untold);
+        }
+        Ok(self.record(entry).await?)
     }
 
     async fn known(&self, presented: &Presented) -> Result<Result<(StoredToken, Timestamp), &'static str>, Error> {
