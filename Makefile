@@ -7,7 +7,7 @@ BUILD := cargo build --locked --package vpn-graphql --package vpn-core --package
 	--features vpn-graphql/dev,vpn-core/worker --bin vpn-graphql --bin vpn-worker --example demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev build test ci fmt lint docs schema graphiql secrets
+.PHONY: help demo dev build test chaos ci fmt lint docs schema graphiql secrets
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,11 @@ build:
 
 test: ## All tests. ARGS='-p vpn-core lock': only those, as `cargo test` takes it.
 	@.ci/test $(ARGS)
+
+chaos: ## Kill, freeze and cut at random, then check everything. SECONDS=60 SEED=1 DATABASE=postgres (or sqlite).
+	@.ci/packages build test
+	@cargo build --locked --workspace --all-features --bins
+	@$(AS_ROOT) $(TARGET)/debug/chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) --database $(or $(DATABASE),postgres)
 
 ci: ## Everything that has to hold before a change is taken.
 	@.ci/run

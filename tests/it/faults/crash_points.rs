@@ -34,7 +34,7 @@ const SCENARIOS: [Scenario; 5] =
     [Scenario::Provision, Scenario::Revoke, Scenario::Retried, Scenario::Lost, Scenario::Overtaken];
 
 /// As many cases are run at once, each in a lane with a database and a Redis of its own.
-const LANES: usize = 6;
+const LANES: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What happens at which pass of which scenario.
