@@ -43,8 +43,8 @@ struct State {
     held: watch::Sender<Held>,
     /// Counts the cuts: a connection ends when it changes.
     cuts: watch::Sender<u64>,
-    /// The next reply ends its connection instead of being delivered.
-    lose_next: AtomicBool,
+    /// The reply with this number from now on ends its connection instead of being delivered; 0: none.
+    lose_at: AtomicUsize,
     /// The same for the next reply to a request with these bytes.
     lose_reply_to: Mutex<Option<String>>,
     /// New connections are closed at once.
@@ -61,7 +61,7 @@ impl Proxy {
             target,
             held: watch::Sender::default(),
             cuts: watch::Sender::new(0),
-            lose_next: AtomicBool::new(false),
+            lose_at: AtomicUsize::new(0),
             lose_reply_to: Mutex::default(),
             refusing: AtomicBool::new(false),
             lost: AtomicUsize::new(0),
@@ -83,7 +83,12 @@ impl Proxy {
 
     /// The next reply is lost together with its connection, as if the network broke just then.
     pub fn lose_next_reply(&self) {
-        self.state.lose_next.store(true, Ordering::SeqCst);
+        self.lose_reply_number(1);
+    }
+
+    /// The same for the reply with this number from now on: 1 is the next.
+    pub fn lose_reply_number(&self, number: usize) {
+        self.state.lose_at.store(number, Ordering::SeqCst);
     }
 
     /// The reply to the next request that contains these words is lost, in the same way.
@@ -126,6 +131,12 @@ impl Drop for Proxy {
 }
 
 impl State {
+    /// Counts a reply; whether it is the one that is to be lost.
+    fn lose_this(&self) -> bool {
+        let one_less = |left: usize| left.checked_sub(1);
+        self.lose_at.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) == Ok(1)
+    }
+
     fn wanted(&self) -> MutexGuard<'_, Option<String>> {
         self.lose_reply_to.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -171,7 +182,7 @@ impl State {
     async fn replies(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, lose: &AtomicBool) {
         let mut buffer = vec![0; BUFFER];
         while let Ok(length @ 1..) = from.read(&mut buffer).await {
-            if self.lose_next.swap(false, Ordering::SeqCst) || lose.load(Ordering::SeqCst) {
+            if self.lose_this() || lose.load(Ordering::SeqCst) {
                 self.lost.fetch_add(1, Ordering::SeqCst);
                 return;
             }

@@ -84,6 +84,10 @@ impl Connection {
             .map_err(unreachable)?;
         match login {
             AuthResult::Success => Ok(Self { handle }),
+            // What the library makes of a connection that broke: a refusal names what may be tried instead.
+            AuthResult::Failure { remaining_methods, .. } if remaining_methods.is_empty() => {
+                Err(HostErrorKind::Unreachable("the connection broke during the login".to_owned()))
+            }
             AuthResult::Failure { .. } => Err(HostErrorKind::LoginRefused(user.to_owned())),
         }
     }
