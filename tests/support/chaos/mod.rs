@@ -69,7 +69,7 @@ impl Run {
             None => Db::migrated(self.database).await?,
         };
         let host = sandbox.host()?;
-        let pace = Pace { lease: Duration::from_secs(3), ssh_timeout: 4, ..Pace::default() };
+        let pace = Pace { lease: Duration::from_secs(3), ssh_timeout: 10, ..Pace::default() };
         let fleet = Fleet::on(db, host, pace).await?;
         let stage = Stage::set(&fleet, host, postgres.as_ref(), self.size()).await?;
         let told = self.storm(&stage).await?;
