@@ -72,7 +72,7 @@ struct Link {
     /// What the connection was made for: when it changes, so does the link.
     server: Server,
     /// At most one connection is made at a time.
-    connection: tokio::sync::Mutex<Option<Connection>>,
+    connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
     slots: Semaphore,
 }
 
@@ -107,10 +107,18 @@ impl SshTransport {
     async fn run_on(&self, link: &Link, request: &Request) -> Result<Output, HostErrorKind> {
         let closed = |_| HostErrorKind::Interrupted("the worker is stopping".to_owned());
         let _slot = link.slots.acquire().await.map_err(closed)?;
-        let session = self.open(link).await?;
+        let (connection, session) = self.open(link).await?;
         let begun = Instant::now();
         let limit = self.options.command_timeout;
-        match tokio::time::timeout(limit, exchange(session, request)).await {
+        // The library may leave a channel open whose connection has ended: both are watched.
+        let exchanged = async {
+            tokio::select! {
+                biased;
+                streams = exchange(session, request) => streams,
+                () = connection.ended() => Err(HostErrorKind::Interrupted("the connection ended".to_owned())),
+            }
+        };
+        match tokio::time::timeout(limit, exchanged).await {
             Ok(Ok((exit, stdout, stderr))) => Ok(Output { exit, stdout, stderr, duration: begun.elapsed() }),
             Ok(Err(kind)) => Err(kind),
             Err(_) => {
@@ -123,18 +131,19 @@ impl SshTransport {
 
     /// A channel on the kept connection, or on a new one. Nothing was sent yet, so a kept connection
     /// that turns out to be dead may be replaced once.
-    async fn open(&self, link: &Link) -> Result<Session, HostErrorKind> {
+    async fn open(&self, link: &Link) -> Result<(Arc<Connection>, Session), HostErrorKind> {
         let mut kept = link.connection.lock().await;
         if let Some(connection) = kept.as_ref().filter(|connection| connection.is_open())
             && let Ok(session) = connection.session(self.options.connect_timeout).await
         {
-            return Ok(session);
+            return Ok((Arc::clone(connection), session));
         }
         *kept = None;
-        let connection = Connection::open(&link.server, &self.key, self.options.connect_timeout).await?;
+        let opened = Connection::open(&link.server, &self.key, self.options.connect_timeout).await?;
+        let connection = Arc::new(opened);
         let session = connection.session(self.options.connect_timeout).await?;
-        *kept = Some(connection);
-        Ok(session)
+        *kept = Some(Arc::clone(&connection));
+        Ok((connection, session))
     }
 }
 
