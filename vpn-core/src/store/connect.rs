@@ -165,8 +165,18 @@ const fn session(dialect: Dialect) -> &'static [&'static str] {
             // A delivered profile is overwritten, not only unlinked.
             "PRAGMA secure_delete = ON",
         ],
-        Dialect::Postgres => &["SET default_transaction_isolation = 'read committed'", "SET TIME ZONE 'UTC'"],
+        Dialect::Postgres => &[
+            "SET default_transaction_isolation = 'read committed'",
+            "SET TIME ZONE 'UTC'",
+            // A process that stands still inside of a transaction would keep the head of the audit log,
+            // and so everybody, for as long as it stands. Ours take milliseconds.
+            "SET idle_in_transaction_session_timeout = '10s'",
+        ],
         // The default, repeatable read, would answer plain reads from before the lock was had.
-        Dialect::MySql => &["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET time_zone = '+00:00'"],
+        Dialect::MySql => &[
+            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+            // The same limit as above; MySQL has none, and takes it for a comment.
+            "SET time_zone = '+00:00' /*M!100300 , SESSION idle_transaction_timeout = 10 */",
+        ],
     }
 }
