@@ -116,12 +116,13 @@ impl Tx {
     /// Appends entries. The head row is locked from here to the commit, which makes numbers gap-free
     /// and their order the order of commits; so this comes last in a transaction.
     pub(super) async fn append(&mut self, entries: Vec<Entry>) -> Result<i64, StoreError> {
-        let lock = self.dialect.for_update();
-        let mut head = self.read_head(lock).await?;
         let origin = self
             .setting(LOG_ORIGIN)
             .await?
             .ok_or_else(|| StoreError::Schema("the database is not set up: run `vpn-graphql migrate`".to_owned()))?;
+        // From here on all other writers wait: nothing that can be read before is read behind this.
+        let lock = self.dialect.for_update();
+        let mut head = self.read_head(lock).await?;
         for entry in entries {
             let recorded = entry
                 .record(&origin, self.at)
