@@ -6,8 +6,13 @@
 
 mod action;
 mod chain;
+mod checkpoint;
 mod entry;
+pub mod merkle;
+pub mod note;
 
 pub use action::{Action, JobAct, Outcome};
 pub use chain::{ChainFault, GENESIS, Hash, Verified, Verifier, leaf_hash};
+pub use checkpoint::Checkpoint;
 pub use entry::{AuditEntry, Columns, Entry, JobMark, Recorded};
+pub use merkle::Tree;
