@@ -161,6 +161,13 @@ impl Verifier {
         Self { seq, head, origin: None, tree, ahead: Vec::new(), met: 0, agreed: 0 }
     }
 
+    /// Of this log, and no other.
+    #[must_use]
+    pub fn of_log(mut self, origin: String) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
     /// The log has to agree with these, too.
     pub fn expect(&mut self, checkpoints: impl IntoIterator<Item = Checkpoint>) -> Result<(), ChainFault> {
         self.ahead.extend(checkpoints);
@@ -218,6 +225,12 @@ impl Verifier {
     #[must_use]
     pub const fn seq(&self) -> i64 {
         self.seq
+    }
+
+    /// The hash of that entry.
+    #[must_use]
+    pub const fn head(&self) -> &Hash {
+        &self.head
     }
 
     /// The tree over what was checked.

@@ -223,6 +223,14 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
+    /// An entry that came without columns, as in an export: they are what the canonical bytes say.
+    /// `None` when those say nothing.
+    pub(crate) fn without_columns(seq: i64, previous_hash: Hash, hash: Hash, canonical: Vec<u8>) -> Option<Self> {
+        let said: Canonical = serde_json::from_slice(&canonical).ok()?;
+        let columns = said.columns(said.at.parse().ok()?);
+        Some(Self { seq, previous_hash, hash, canonical, columns })
+    }
+
     fn parsed(&self) -> Option<Canonical> {
         serde_json::from_slice(&self.canonical).ok()
     }

@@ -97,6 +97,21 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         rows.iter().map(entry).collect()
     }
 
+    /// The hashes of the entries behind `after`, up to and with `last`, in order. Fewer than that when
+    /// entries are missing.
+    pub async fn audit_leaves(&mut self, after: i64, last: i64) -> Result<Vec<Hash>, StoreError> {
+        let sql = self.dialect.sql("SELECT leaf_hash FROM audit_log WHERE seq > $1 AND seq <= $2 ORDER BY seq");
+        let rows = sqlx::query(sql).bind(after).bind(last).fetch_all(self.conn()).await?;
+        rows.iter().map(|row| Reading::of(row, "audit_log").hash("leaf_hash")).collect()
+    }
+
+    /// Names this log.
+    pub async fn audit_origin(&mut self) -> Result<String, StoreError> {
+        self.setting(LOG_ORIGIN)
+            .await?
+            .ok_or_else(|| StoreError::Schema("the database is not set up: run `vpn-graphql migrate`".to_owned()))
+    }
+
     /// The entry with this number.
     pub async fn audit_entry(&mut self, seq: i64) -> Result<Option<AuditEntry>, StoreError> {
         Ok(self.audit_after(seq - 1, None, 1).await?.into_iter().find(|entry| entry.seq == seq))
@@ -109,10 +124,7 @@ impl Tx {
     pub(super) async fn append(&mut self, entries: Vec<Entry>) -> Result<i64, StoreError> {
         let lock = self.dialect.for_update();
         let mut head = self.read_head(lock).await?;
-        let origin = self
-            .setting(LOG_ORIGIN)
-            .await?
-            .ok_or_else(|| StoreError::Schema("the database is not set up: run `vpn-graphql migrate`".to_owned()))?;
+        let origin = self.audit_origin().await?;
         for entry in entries {
             let recorded = entry
                 .record(&origin, self.at)
