@@ -46,7 +46,7 @@ enum Command {
     /// Make, list and revoke access tokens.
     #[command(subcommand)]
     Token(token::Token),
-    /// Check the audit log.
+    /// Check the audit log, sign for it, take it elsewhere.
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Print the schema in GraphQL's own language, as in `schema.graphql`.
