@@ -39,6 +39,14 @@ impl Db {
         Ok(db)
     }
 
+    /// A PostgreSQL database of a server that a test has for itself, with the schema in it.
+    pub async fn on_private(postgres: &Postgres) -> Result<Self> {
+        let url = postgres.fresh_database().await?;
+        let store = Store::connect_lazy(&StoreOptions::new(url.clone()))?;
+        store.migrate(Opened::Production).await.context("the schema")?;
+        Ok(Self { database: Database::Postgres, url, store, _directory: None })
+    }
+
     /// A new database without anything in it.
     pub async fn empty(database: Database) -> Result<Self> {
         let (url, directory) = match database {

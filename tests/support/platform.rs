@@ -69,13 +69,21 @@ impl TestWorker {
 impl TestPlatform {
     /// On a fresh database, with the host that tests share.
     pub async fn on(database: Database) -> Result<Self> {
+        Self::over(Db::migrated(database).await?).await
+    }
+
+    /// On this database, with the host that tests share.
+    pub async fn over(db: Db) -> Result<Self> {
         let host = hosts::shared().await?;
-        Self::with_host(database, host, host.port, &host.host_key).await
+        Self::with_parts(db, host, host.port, &host.host_key).await
     }
 
     /// With this host, seen at this port and with this key.
     pub async fn with_host(database: Database, host: &VpnHost, port: u16, host_key: &str) -> Result<Self> {
-        let db = Db::migrated(database).await?;
+        Self::with_parts(Db::migrated(database).await?, host, port, host_key).await
+    }
+
+    async fn with_parts(db: Db, host: &VpnHost, port: u16, host_key: &str) -> Result<Self> {
         // Of its own: the queue is shared by all who share a Redis.
         let sandbox = Sandbox::start(Options::redis()).await?;
         let ambient = Ambient::system();

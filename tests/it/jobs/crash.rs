@@ -4,9 +4,11 @@ use anyhow::Result;
 use vpn_core::{
     domain::{ClientStatus, JobState},
     host::Fault,
+    queue::{Bell, Doorbell as _},
+    sandbox::Janitor,
     service::HealthStatus,
 };
-use vpn_tests::{Database, TestPlatform, redis, whole_on_every_database};
+use vpn_tests::{Database, Db, TestPlatform, databases::Postgres, redis, whole_on_every_database};
 
 whole_on_every_database!(a_job_of_a_crashed_worker_is_finished_by_another, what_is_asked_without_redis_is_done_later);
 
@@ -45,6 +47,37 @@ async fn what_is_asked_without_redis_is_done_later(test: TestPlatform) -> Result
     test.succeeded(job.id).await?;
     worker.drain().await?;
     test.check().await
+}
+
+/// The worker hears the ring and cannot ask SQL: the sweeper rings again once it can.
+#[tokio::test]
+async fn a_ring_that_sql_could_not_answer_comes_again() -> Result<()> {
+    let janitor = Janitor::start()?;
+    let postgres = Postgres::start(&janitor).await?;
+    let test = TestPlatform::over(Db::on_private(&postgres).await?).await?;
+    let client = test.client().await?;
+    let job = test.provision(client.id).await?.job;
+    let worker = test.worker()?;
+    test.succeeded(job.id).await?;
+
+    let next = test.client().await?;
+    test.sandbox.redis()?.stop().await;
+    let job = test.provision(next.id).await?.job;
+    postgres.stop().await;
+    test.sandbox.redis()?.restart().await?;
+    let bell = Bell::new(redis::connect(&test.sandbox.redis()?.url())?);
+    vpn_tests::eventually("Redis is back", async || Ok(bell.ring(job.id, 2).await.is_ok())).await?;
+    vpn_tests::eventually("the ring was answered", async || {
+        let health = bell.health().await?;
+        Ok(health.ready == 0 && health.running == 0)
+    })
+    .await?;
+    assert_eq!(bell.health().await?.dead, 0);
+    postgres.restart().await?;
+    test.succeeded(job.id).await?;
+    worker.drain().await?;
+    janitor.stop().await?;
+    Ok(())
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use vpn_core::{
     clock::Ambient,
     domain::JobId,
     host::Boxed,
-    queue::{Answer, Bell, Handler, WorkerOptions, answer_rings},
+    queue::{Bell, Handler, WorkerOptions, answer_rings},
     sandbox::{Options, Sandbox},
 };
 use vpn_tests::{redis as services, stepping};
@@ -46,8 +46,6 @@ struct Recorder {
     ended: AtomicUsize,
     /// While this is true, work that was begun does not end.
     busy: watch::Sender<bool>,
-    /// How many of the first calls cannot ask SQL.
-    again: AtomicUsize,
 }
 
 impl Recorder {
@@ -57,7 +55,6 @@ impl Recorder {
             begun: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
             busy: watch::Sender::new(false),
-            again: AtomicUsize::new(0),
         })
     }
 
@@ -79,18 +76,13 @@ impl Recorder {
 }
 
 impl Handler for Recorder {
-    fn look_at(&self, job: JobId) -> Boxed<'_, Answer> {
+    fn look_at(&self, job: JobId) -> Boxed<'_, ()> {
         Box::pin(async move {
             self.calls.lock().unwrap().push((job, Instant::now()));
             self.begun.fetch_add(1, Ordering::SeqCst);
             let mut busy = self.busy.subscribe();
             let _open = busy.wait_for(|busy| !busy).await.is_ok();
             self.ended.fetch_add(1, Ordering::SeqCst);
-            let later = |left: usize| left.checked_sub(1);
-            match self.again.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later) {
-                Ok(_) => Answer::Again,
-                Err(_) => Answer::Done,
-            }
         })
     }
 }

@@ -1,6 +1,6 @@
 //! A ring is a call, and one call only.
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use redis::AsyncCommands as _;
@@ -67,19 +67,6 @@ async fn no_more_jobs_run_at_once_than_they_may() -> Result<()> {
     recorder.busy.send_replace(false);
     eventually("all are done", || async { Ok(recorder.ended() == 8) }).await?;
     worker.stop().await
-}
-
-#[tokio::test]
-async fn a_ring_that_sql_could_not_answer_comes_again() -> Result<()> {
-    let sandbox = redis().await?;
-    let (bell, recorder, job) = (bell(&sandbox)?, Recorder::new(), job());
-    recorder.again.store(1, Ordering::SeqCst);
-    let worker = Worker::start(&sandbox.redis()?.url(), recorder.clone(), 2)?;
-    bell.ring(job, 1).await?;
-    eventually("it comes again", || async { Ok(recorder.times_of(job) == 2) }).await?;
-    worker.stop().await?;
-    assert_eq!(bell.health().await?.dead, 0);
-    Ok(())
 }
 
 /// What the library keeps beside a payload.

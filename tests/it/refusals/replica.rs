@@ -1,6 +1,6 @@
 //! Ways around triggers that one database has and the others have not.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use vpn_core::{domain::JobKind, sandbox::random_hex};
 use vpn_tests::{Database, World, attack::Attacker};
 
@@ -35,19 +35,22 @@ async fn a_temporary_table_of_postgres_shadows_nothing() -> Result<()> {
     let job = world.queued(JobKind::Provision).await?;
     world.request_revocation(job.client_id).await?;
     let mut attacker = Attacker::on(&world.db).await?;
+    let (_, ours) = world.db.url.rsplit_once("%3D").context("the URL names the schema")?;
     attacker
-        .run(
-            "CREATE TEMP TABLE audit_head AS SELECT 1 AS one, CAST(41 AS bigint) AS seq, leaf_hash FROM public.audit_head; \
-             CREATE TEMP TABLE clients AS SELECT * FROM public.clients; \
+        .run(format!(
+            "CREATE TEMP TABLE audit_head AS SELECT 1 AS one, CAST(41 AS bigint) AS seq, leaf_hash FROM {ours}.audit_head; \
+             CREATE TEMP TABLE clients AS SELECT * FROM {ours}.clients; \
              UPDATE pg_temp.clients SET revoke_requested_at = NULL; \
-             SET search_path = pg_temp, public",
-        )
+             SET search_path = pg_temp, {ours}"
+        ))
         .await?;
-    let entry = "INSERT INTO public.audit_log SELECT 42, leaf_hash, canonical, sha256('\\x00'::bytea || int8send(42) || \
-                 leaf_hash || canonical), at, actor, action, outcome, client_id, job_id FROM public.audit_log \
-                 ORDER BY seq DESC LIMIT 1";
+    let entry = format!(
+        "INSERT INTO {ours}.audit_log SELECT 42, leaf_hash, canonical, sha256('\\x00'::bytea || int8send(42) || \
+         leaf_hash || canonical), at, actor, action, outcome, client_id, job_id FROM {ours}.audit_log \
+         ORDER BY seq DESC LIMIT 1"
+    );
     attacker.refused("audit_log: must extend the head", entry).await?;
-    let start = format!("UPDATE public.jobs SET state = 'running', fence = 1 WHERE id = '{}'", job.id);
+    let start = format!("UPDATE {ours}.jobs SET state = 'running', fence = 1 WHERE id = '{}'", job.id);
     attacker.refused("jobs: revocation requested", start).await?;
     world.verify_log().await?;
     Ok(())

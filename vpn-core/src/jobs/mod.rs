@@ -21,7 +21,7 @@ use crate::{
     events::Events,
     host::{Boxed, Hosts},
     lock::{Lease, LockError, Locks},
-    queue::{Answer, Doorbell, Handler},
+    queue::{Doorbell, Handler},
     store::{Store, StoreError},
     vault::Vault,
 };
@@ -78,15 +78,10 @@ pub struct Runner {
 }
 
 impl Handler for Runner {
-    fn look_at(&self, job: JobId) -> Boxed<'_, Answer> {
+    fn look_at(&self, job: JobId) -> Boxed<'_, ()> {
         Box::pin(async move {
-            match self.consider(job).await {
-                Ok(()) => Answer::Done,
-                Err(error) if error.is_retryable() => Answer::Again,
-                Err(error) => {
-                    tracing::error!(job.id = %job, error.code = error.code(), %error, "a job could not be looked at");
-                    Answer::Done
-                }
+            if let Err(error) = self.consider(job).await {
+                tracing::error!(job.id = %job, error.code = error.code(), %error, "a job could not be looked at; the sweeper rings again");
             }
         })
     }

@@ -21,7 +21,7 @@ use crate::domain::JobId;
 pub use bell::{Bell, Doorbell, QueueError};
 pub use upkeep::QueueHealth;
 #[cfg(feature = "worker")]
-pub use worker::{Answer, Handler, WorkerOptions, answer_rings};
+pub use worker::{Handler, WorkerOptions, answer_rings};
 
 /// How many rings may be in Redis at once: about 8,000 due ones would brick the library's fetch.
 pub const MAX_IN_QUEUE: i64 = 5000;

@@ -16,19 +16,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Ring, WAKE_CHANNEL, config, poll::WakeOrTick, upkeep};
 use crate::{clock::Ambient, domain::JobId, host::Boxed};
 
-/// What became of a ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Looked at; whatever came of it is in SQL.
-    Done,
-    /// SQL could not be asked: ring again.
-    Again,
-}
-
 /// What is done at a ring.
 pub trait Handler: Send + Sync + 'static {
     /// Looks at the job. Must not be cut off by a Redis in trouble: it runs in a task of its own.
-    fn look_at(&self, job: JobId) -> Boxed<'_, Answer>;
+    fn look_at(&self, job: JobId) -> Boxed<'_, ()>;
 }
 
 /// How rings are answered.
@@ -155,12 +146,9 @@ async fn take(raw: serde_json::Value, shared: Data<Shared>) -> Result<(), BoxDyn
     let handler = Arc::clone(&shared.handler);
     // A task of its own: when Redis is in trouble this future is dropped; the SSH session must not be.
     let looked = shared.tracker.spawn(async move { handler.look_at(job).await }).await;
-    match looked {
-        Ok(Answer::Done) => Ok(()),
-        // Rescheduled by apalis after `attempt` seconds.
-        Ok(Answer::Again) => Err(std::io::Error::other("the database could not be asked").into()),
-        Err(panic) => Err(AbortError::new(panic).into()),
-    }
+    // Whatever came of it is in SQL. Should SQL be away, the sweeper rings again once it is back: apalis
+    // would try 25 times and then give the ring up.
+    looked.map_err(|panic| AbortError::new(panic).into())
 }
 
 /// Wakes the worker at every announced ring. Lost announcements cost a poll interval, nothing else.
