@@ -7,6 +7,7 @@ use sqlx::{AnyConnection, any::AnyRow};
 use super::{Handle, Page, PageRequest, StoreError, Tx, connect::LOG_ORIGIN, page::Conditions, row::Reading};
 use crate::{
     audit::{AuditEntry, Entry, Hash, Recorded, leaf_hash},
+    clock::Timestamp,
     domain::{ClientId, JobId},
 };
 
@@ -30,6 +31,16 @@ pub struct AuditFilter {
     pub actor: Option<String>,
     /// Of this action, `noun.verb`.
     pub action: Option<String>,
+    /// At this time or later.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+}
+
+impl AuditFilter {
+    const fn is_about_time(&self) -> bool {
+        self.since.is_some() || self.until.is_some()
+    }
 }
 
 const ENTRY: &str = "seq, prev_hash, canonical, leaf_hash, at, actor, action, outcome, client_id, job_id";
@@ -65,7 +76,8 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         Ok(Head { seq: read.int("seq")?, hash: read.hash("leaf_hash")? })
     }
 
-    /// A page of entries, newest first.
+    /// A page of entries, newest first: by number, or, when the filter is about time, by time, which is not
+    /// quite the same because entries are timed before they are numbered.
     pub async fn audit_page(
         &mut self,
         filter: &AuditFilter,
@@ -76,8 +88,23 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         conditions.add("job_id =", filter.job_id.map(|id| id.to_string()));
         conditions.add("actor =", filter.actor.clone());
         conditions.add("action =", filter.action.clone());
-        conditions.add("seq <", page.after);
-        let sql = self.dialect.sql(conditions.select(ENTRY, "audit_log", "seq DESC"));
+        conditions.add("at >=", filter.since.map(Timestamp::micros));
+        conditions.add("at <", filter.until.map(Timestamp::micros));
+        // In the order of an index either way, so that a page is read and no more.
+        let order = if filter.is_about_time() {
+            if let Some(seq) = page.after
+                && let Some(last) = self.audit_entry(seq).await?
+            {
+                let at = last.columns.at.micros();
+                conditions.add("at <=", Some(at));
+                conditions.add_pair("(at, seq) <", at, seq);
+            }
+            "at DESC, seq DESC"
+        } else {
+            conditions.add("seq <", page.after);
+            "seq DESC"
+        };
+        let sql = self.dialect.sql(conditions.select(ENTRY, "audit_log", order));
         let rows = conditions.bind(sqlx::query(sql)).bind(page.limit()).fetch_all(self.conn()).await?;
         Ok(Page::cut(rows.iter().map(entry).collect::<Result<_, _>>()?, page.first))
     }
