@@ -2,9 +2,8 @@
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
-# One command, so that demo and dev share what they build.
-BUILD := cargo build --locked --package vpn-graphql --package vpn-core --package vpn-examples \
-	--features vpn-graphql/dev,vpn-core/worker --bin vpn-graphql --bin vpn-worker --example demo
+# With the features that the tests have, so that nothing is built twice.
+BUILD := cargo build --locked --workspace --all-features --bins --examples
 
 .DEFAULT_GOAL := help
 .PHONY: help demo dev build test ci fmt lint docs schema graphiql secrets
