@@ -1,8 +1,10 @@
 //! The audit log: whole, complete, and provable to those who do not trust us.
 
 mod chain;
+mod complete;
 mod export;
 mod proofs;
+mod secrets;
 mod signing;
 mod tampering;
 

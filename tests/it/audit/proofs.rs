@@ -9,12 +9,7 @@ use vpn_tests::{Database, TestPlatform, platform::caller, programs};
 
 use super::key_for;
 
-const QUERY: &str = r"query($id: ID!, $seq: String!, $size: String!, $old: String!) {
-  node(id: $id) { ... on AuditEntry { seq previousHash canonical } }
-  auditTree(size: $size) { inclusionProof(seq: $seq) consistencyProof(oldSize: $old) }
-}";
-
-/// The answer to the documented query, as the API gives it.
+/// The answer to the query that the example documents.
 async fn proof(platform: &TestPlatform, seq: u64, size: u64, old: u64) -> Result<Value> {
     let auditor = caller("auditor", Role::Auditor)?;
     let entry = platform.platform.audit_entry(&auditor, i64::try_from(seq)?).await?.context("an entry")?;
@@ -31,7 +26,6 @@ async fn proof(platform: &TestPlatform, seq: u64, size: u64, old: u64) -> Result
 
 #[tokio::test]
 async fn an_auditor_checks_an_entry_without_our_code() -> Result<()> {
-    ensure!(!QUERY.is_empty());
     let platform = TestPlatform::on(Database::Sqlite).await?;
     let key = key_for(&platform.db.store).await?;
     let public = key.public().to_string();
@@ -93,7 +87,7 @@ async fn proofs_of_a_long_log_are_those_of_its_tree() -> Result<()> {
     for size in [1, 255, 256, 257, 512, 600, leaves.len() as u64] {
         let tree = platform.platform.audit_tree(admin, Some(size)).await?;
         assert_eq!(tree.0.root, root(0..size), "{size} entries");
-        for seq in [1, 2, size / 2 + 1, size] {
+        for seq in [1, size / 3 + 1, size / 2 + 1, size] {
             let wanted = merkle::inclusion(seq - 1, size).context("a proof")?;
             let wanted: Vec<_> = wanted.into_iter().map(root).collect();
             assert_eq!(platform.platform.prove_inclusion(admin, &tree, seq).await?, wanted, "{seq} of {size}");
