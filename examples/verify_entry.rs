@@ -47,7 +47,8 @@ fn main() -> Result<()> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text)?;
     let answer: Value = serde_json::from_str(&text)?;
-    let (node, tree) = (&answer["data"]["node"], &answer["data"]["auditTree"]);
+    let part = |path: &str| answer.pointer(path).with_context(|| format!("the answer has no {path}"));
+    let (node, tree) = (part("/data/node")?, part("/data/auditTree")?);
 
     let seq: u64 = text_of(node, "seq")?.parse()?;
     let canonical = text_of(node, "canonical")?;
@@ -169,7 +170,7 @@ fn consistent(old: u64, new: u64, old_root: Hash, new_root: Hash, proof: &[Hash]
 }
 
 fn text_of<'a>(value: &'a Value, name: &str) -> Result<&'a str> {
-    value[name].as_str().with_context(|| format!("the answer has no `{name}`"))
+    value.get(name).and_then(Value::as_str).with_context(|| format!("the answer has no `{name}`"))
 }
 
 fn hash(text: &str) -> Result<Hash> {
@@ -177,6 +178,6 @@ fn hash(text: &str) -> Result<Hash> {
 }
 
 fn hashes(value: &Value, name: &str) -> Result<Vec<Hash>> {
-    let all = value[name].as_array().with_context(|| format!("the answer has no `{name}`"))?;
+    let all = value.get(name).and_then(Value::as_array).with_context(|| format!("the answer has no `{name}`"))?;
     all.iter().map(|text| hash(text.as_str().unwrap_or_default())).collect()
 }

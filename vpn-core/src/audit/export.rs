@@ -134,11 +134,11 @@ pub fn verify_export(
     let closing: Closing = lines.parse()?;
     let end = closing.end.parse().ok().zip(hash(&closing.hash));
     let (seq, head) = end.ok_or_else(|| lines.wrong("this is not the end of an export"))?;
-    let verified = verifier.finish(seq, &head)?;
-    if hash(&closing.root) != Some(verified.root) {
+    let whole = verifier.finish(seq, &head)?;
+    if hash(&closing.root) != Some(whole.root) {
         return Err(lines.wrong("the root is not the one of these entries"));
     }
-    if lines.next()? { Err(lines.wrong("there is more behind the end")) } else { Ok(verified) }
+    if lines.next()? { Err(lines.wrong("there is more behind the end")) } else { Ok(whole) }
 }
 
 fn begin(opening: Opening) -> Option<Verifier> {

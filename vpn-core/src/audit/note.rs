@@ -51,8 +51,11 @@ fn key_id(name: &str, key: &[u8; 32]) -> [u8; 4] {
     id
 }
 
+/// Name, id and the bytes of a key.
+type Parts<'t> = (&'t str, [u8; 4], Zeroizing<[u8; 32]>);
+
 /// `NAME+ID+BASE64`, with the right mark; the id is the caller's to check.
-fn parts(text: &str) -> Option<(&str, [u8; 4], Zeroizing<[u8; 32]>)> {
+fn parts(text: &str) -> Option<Parts<'_>> {
     let mut parts = text.splitn(3, '+');
     let (name, id, key) = (parts.next()?, parts.next()?, parts.next()?);
     let mut bytes = [0; 4];

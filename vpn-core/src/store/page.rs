@@ -84,7 +84,7 @@ impl Conditions {
     pub(super) fn add_pair(&mut self, left: &'static str, one: impl Into<Bound>, other: impl Into<Bound>) {
         self.begin(left);
         let (one, other) = (self.place(one), self.place(other));
-        self.text.push_str(&format!("({one}, {other})"));
+        self.text.extend(["(", &one, ", ", &other, ")"]);
     }
 
     fn begin(&mut self, left: &'static str) {

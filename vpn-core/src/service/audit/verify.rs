@@ -76,9 +76,9 @@ pub async fn export_audit_log(
     let mut exporter = Exporter::begin(out, &origin, &verifier)?;
     read(&mut reader, &mut verifier, last, |entry| exporter.entry(entry)).await?;
     let hash = *verifier.head();
-    let verified = verifier.finish(last, &hash)?;
-    exporter.end(&verified)?;
-    Ok(verified)
+    let whole = verifier.finish(last, &hash)?;
+    exporter.end(&whole)?;
+    Ok(whole)
 }
 
 /// Checks what has been added to the log since `verifier` was here last.

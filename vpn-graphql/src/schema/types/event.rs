@@ -14,11 +14,11 @@ use crate::schema::cursor::{self, EventPlace};
 )]
 pub(crate) enum LiveEvent {
     /// Of a client.
-    ClientStatusEvent(ClientStatusEvent),
+    Client(ClientStatusEvent),
     /// Of a job.
-    JobEvent(JobEvent),
+    Job(JobEvent),
     /// Of the audit log.
-    AuditLogEvent(AuditLogEvent),
+    Log(AuditLogEvent),
 }
 
 /// The status of a client, or of the job that is changing it.
