@@ -24,20 +24,17 @@ async fn roles(database: Database) -> Result<Roles> {
     let mut owner = Attacker::on(&world.db).await?;
     let mark = random_hex(4)?;
     let (app, auditor) = (format!("app_{mark}"), format!("auditor_{mark}"));
-    let grants = match database {
-        Database::MariaDb => {
-            for role in [&app, &auditor] {
-                owner.run(format!("CREATE USER '{role}'@'%' IDENTIFIED BY 'secret'")).await?;
-            }
-            MYSQL.to_owned()
+    let grants = if database == Database::MariaDb {
+        for role in [&app, &auditor] {
+            owner.run(format!("CREATE USER '{role}'@'%' IDENTIFIED BY 'secret'")).await?;
         }
-        _ => {
-            for role in [&app, &auditor] {
-                owner.run(format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'")).await?;
-            }
-            let (_, schema) = world.db.url.split_once("search_path%3D").context("a schema of its own")?;
-            POSTGRES.replace("SCHEMA public", &format!("SCHEMA {schema}"))
+        MYSQL.to_owned()
+    } else {
+        for role in [&app, &auditor] {
+            owner.run(format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'")).await?;
         }
+        let (_, schema) = world.db.url.split_once("search_path%3D").context("a schema of its own")?;
+        POSTGRES.replace("SCHEMA public", &format!("SCHEMA {schema}"))
     };
     owner.run(grants.replace("vpn_app", &app).replace("vpn_auditor", &auditor)).await?;
     let (scheme, rest) = world.db.url.split_once("://").context("a URL")?;

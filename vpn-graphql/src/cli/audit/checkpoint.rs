@@ -68,13 +68,11 @@ impl Sign {
     }
 
     async fn once(&self, mut checkpointer: Checkpointer) -> Result<()> {
-        match checkpointer.next().await? {
-            Some(note) => self.deliver(&note).await,
-            None => {
-                eprintln!("nothing has been added since the last checkpoint");
-                Ok(())
-            }
+        if let Some(note) = checkpointer.next().await? {
+            return self.deliver(&note).await;
         }
+        eprintln!("nothing has been added since the last checkpoint");
+        Ok(())
     }
 
     /// A database or a command that fails is tried again. A log that was tampered with is not: it ends this
