@@ -300,3 +300,23 @@ async fn the_log_is_filtered_by_time() {
     let refused = auditor.ask(query, json!({ "filter": { "since": "yesterday" } })).await;
     assert!(refused["errors"][0]["message"].as_str().is_some_and(|said| said.contains("RFC 3339")), "{refused}");
 }
+
+#[tokio::test]
+async fn an_auditor_follows_the_log_live_and_a_viewer_does_not() {
+    let server = Server::start().await;
+    let auditor = server.as_(Role::Auditor).await;
+    let viewer = server.as_(Role::Viewer).await;
+    let query = "subscription($after: String) { auditEntries(after: $after) { cursor at entry { seq action } } }";
+    let log = auditor.ask("{ auditLog(first: 1) { edges { node { seq } } } }", json!({})).await;
+    let head: i64 =
+        log["data"]["auditLog"]["edges"][0]["node"]["seq"].as_str().expect("a number").parse().expect("one");
+    let beginning = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, "evt_0");
+    let mut events = auditor.follow(query, json!({ "after": beginning })).await;
+    for seq in 1..=head {
+        assert_eq!(events.next().await["auditEntries"]["entry"]["seq"], seq.to_string());
+    }
+    server.register().await;
+    let live = events.next().await["auditEntries"].clone();
+    assert_eq!(live["entry"], json!({ "seq": (head + 1).to_string(), "action": "server.registered" }));
+    assert_eq!(viewer.follow(query, json!({})).await.error().await, "FORBIDDEN");
+}
