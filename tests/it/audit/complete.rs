@@ -38,7 +38,10 @@ async fn everything_that_can_happen_leaves_an_entry() -> Result<()> {
     let written: BTreeSet<String> =
         entries(&test.db.store).await?.into_iter().map(|entry| entry.columns.action).collect();
     let known: BTreeSet<String> = Action::all().map(|action| action.as_str().to_owned()).collect();
-    assert_eq!(written, known);
+    // What an operator does after a restore has tests of its own, which read these entries.
+    let restored = ["client.reconciled", "database.restored", "server.reconciled"].map(str::to_owned);
+    assert_eq!(known.difference(&written).cloned().collect::<Vec<_>>(), restored);
+    ensure!(written.is_subset(&known), "{written:?}");
     test.check().await
 }
 

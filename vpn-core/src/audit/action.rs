@@ -78,8 +78,15 @@ impl JobAct {
 pub enum Action {
     /// The database was set up: the log's first entry.
     LogOpened,
+    /// The database was restored from a backup: what happened after the entry before this one, and was
+    /// recorded by then, is lost to it.
+    DatabaseRestored,
     /// A VPN host was made known.
     ServerRegistered,
+    /// The database was brought level with what a VPN host says.
+    ServerReconciled,
+    /// What the database has of a client was brought level with what its VPN host says.
+    ClientReconciled,
     /// A client was recorded.
     ClientCreated,
     /// Something happened to a job.
@@ -104,7 +111,10 @@ impl Action {
         });
         [
             Self::LogOpened,
+            Self::DatabaseRestored,
             Self::ServerRegistered,
+            Self::ServerReconciled,
+            Self::ClientReconciled,
             Self::ClientCreated,
             Self::ProfileDelivered,
             Self::TokenCreated,
@@ -121,7 +131,10 @@ impl Action {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::LogOpened => "the database was set up",
+            Self::DatabaseRestored => "the database was restored from a backup; what was recorded since is lost to it",
             Self::ServerRegistered => "a VPN host was made known, with this host key",
+            Self::ServerReconciled => "the database was brought level with what a VPN host says",
+            Self::ClientReconciled => "so was what it has of this client",
             Self::ClientCreated => "a client was recorded",
             Self::ProfileDelivered => "a profile was handed out; the platform no longer has it",
             Self::TokenCreated => "a token was made",
@@ -139,7 +152,10 @@ impl Action {
         use JobKind::{Provision, Revoke};
         match self {
             Self::LogOpened => "log.opened",
+            Self::DatabaseRestored => "database.restored",
             Self::ServerRegistered => "server.registered",
+            Self::ServerReconciled => "server.reconciled",
+            Self::ClientReconciled => "client.reconciled",
             Self::ClientCreated => "client.created",
             Self::ProfileDelivered => "profile.delivered",
             Self::TokenCreated => "token.created",

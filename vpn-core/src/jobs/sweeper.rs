@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::entry;
 use crate::{
     audit::JobAct,
+    boundary::{Boundary, reach},
     domain::{JobFailure, JobId, JobKind, JobState},
     events::Events,
     queue::{Doorbell, MAX_IN_QUEUE, QueueHealth},
@@ -97,7 +98,9 @@ impl Sweeper {
         } else {
             None
         };
+        reach(Boundary::Requeueing)?;
         tx.commit(first, second).await?;
+        reach(Boundary::Requeued)?;
         self.events.announce();
         tracing::warn!(job.id = %id, job.state = state.as_str(), "a job was taken from a lost worker");
         Ok(())
@@ -131,7 +134,9 @@ impl Sweeper {
             return Ok(true);
         }
         tx.commit_bookkeeping().await?;
+        reach(Boundary::RingTaken)?;
         if self.bell.ring(due.id, due.generation + 1).await.is_ok() {
+            reach(Boundary::RingSent)?;
             return Ok(true);
         }
         let mut tx = self.store.begin().await?;

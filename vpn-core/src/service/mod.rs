@@ -8,6 +8,7 @@ mod audit;
 mod clients;
 mod health;
 mod live;
+mod local;
 mod once;
 mod profiles;
 mod reads;
@@ -38,6 +39,7 @@ pub use audit::{
 };
 pub use clients::CreateClient;
 pub use health::{Health, HealthCheck, HealthStatus};
+pub use local::local_caller;
 pub use profiles::Delivered;
 pub use servers::RegisterServer;
 pub use tokens::{CreateToken, NewlyMade};
@@ -125,7 +127,7 @@ impl Platform {
     }
 
     /// Deny by default; a refusal is audited before it is answered.
-    async fn authorise(&self, caller: &Caller, permission: Permission) -> Result<(), Error> {
+    pub(crate) async fn authorise(&self, caller: &Caller, permission: Permission) -> Result<(), Error> {
         if caller.role.may(permission) {
             return Ok(());
         }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Platform, Queued, once::Call};
 use crate::{
     audit::{Action, Entry, JobAct},
+    boundary::{Boundary, reach},
     domain::{
         Caller, Client, ClientId, ClientStatus, Job, JobId, JobInput, JobKind, JobState, Permission, ProvisionInput,
         Reason, RevokeInput,
@@ -115,6 +116,10 @@ impl Platform {
         let earlier = tx.latest_job(id, JobKind::Revoke).await?;
         let stands = |job: &Job| client.status() == ClientStatus::Revoked || job.state != JobState::Failed;
         if let Some(job) = earlier.filter(stands) {
+            // Even if that job fails later: the same key gives the same answer.
+            call.remember(&mut tx, Remembered { client_id: Some(id), job_id: Some(job.id), ..Remembered::default() })
+                .await?;
+            tx.commit_bookkeeping().await?;
             return Ok(Asked::Before(Queued { client, job }));
         }
         let mut more = Vec::new();
@@ -160,6 +165,7 @@ impl Platform {
     {
         match self.transact(attempt).await {
             Ok(Asked::New(queued)) => {
+                reach(Boundary::Asked).map_err(StoreError::from)?;
                 self.ring(&queued.job).await;
                 Ok(queued)
             }

@@ -119,9 +119,18 @@ impl Tx {
         self.touches_one(query).await
     }
 
+    /// Raises the client's fence to what its VPN host has seen. It cannot fall, so nobody has to hold the
+    /// client's lock for this: whoever works under an older token is stopped by it.
+    pub async fn raise_fence(&mut self, id: ClientId, seen: FencingToken) -> Result<(), StoreError> {
+        let sql =
+            self.dialect.sql("UPDATE clients SET fence = $1 WHERE id = $2 AND fence < $3 AND status <> 'revoked'");
+        let token = seen.get();
+        self.touches_one(sqlx::query(sql).bind(token).bind(id.to_string()).bind(token)).await
+    }
+
     /// Raises the client's fence to a strictly newer token; a provision only while nobody asked for
     /// the client's end.
-    pub(super) async fn adopt_client(
+    pub(crate) async fn adopt_client(
         &mut self,
         id: ClientId,
         fence: &Fence,

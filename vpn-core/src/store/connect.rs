@@ -78,6 +78,16 @@ impl Store {
     /// Brings the schema up to date and, the first time, opens the audit log. Several processes may do
     /// it at once: one works, the others wait.
     pub async fn migrate(&self, kind: Opened) -> Result<(), StoreError> {
+        self.migrate_schema().await?;
+        match self.open_log(kind).await {
+            // Another process was faster; its origin stands.
+            Err(StoreError::Duplicate(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The schema alone, without an audit log.
+    pub(super) async fn migrate_schema(&self) -> Result<(), StoreError> {
         match self.dialect {
             // sqlx has no lock here: the write lock is taken before it looks at what is to be done.
             Dialect::Sqlite => {
@@ -88,11 +98,7 @@ impl Store {
             Dialect::Postgres => bring_up_to_date(&POSTGRES, &mut *self.pool.acquire().await?).await?,
             Dialect::MySql => self.migrate_mysql().await?,
         }
-        match self.open_log(kind).await {
-            // Another process was faster; its origin stands.
-            Err(StoreError::Duplicate(_)) => Ok(()),
-            other => other,
-        }
+        Ok(())
     }
 
     /// sqlx asks for its lock with an endless wait, which MariaDB takes for none.
@@ -159,8 +165,18 @@ const fn session(dialect: Dialect) -> &'static [&'static str] {
             // A delivered profile is overwritten, not only unlinked.
             "PRAGMA secure_delete = ON",
         ],
-        Dialect::Postgres => &["SET default_transaction_isolation = 'read committed'", "SET TIME ZONE 'UTC'"],
+        Dialect::Postgres => &[
+            "SET default_transaction_isolation = 'read committed'",
+            "SET TIME ZONE 'UTC'",
+            // A process that stands still inside of a transaction would keep the head of the audit log,
+            // and so everybody, for as long as it stands. Ours take milliseconds.
+            "SET idle_in_transaction_session_timeout = '10s'",
+        ],
         // The default, repeatable read, would answer plain reads from before the lock was had.
-        Dialect::MySql => &["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET time_zone = '+00:00'"],
+        Dialect::MySql => &[
+            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+            // The same limit as above; MySQL has none, and takes it for a comment.
+            "SET time_zone = '+00:00' /*M!100300 , SESSION idle_transaction_timeout = 10 */",
+        ],
     }
 }

@@ -57,6 +57,12 @@ impl StoreError {
     }
 }
 
+impl From<crate::boundary::Struck> for StoreError {
+    fn from(_: crate::boundary::Struck) -> Self {
+        Self::Unavailable(sqlx::Error::WorkerCrashed)
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as E;
@@ -98,10 +104,10 @@ fn is_lock_timeout(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().is_some_and(|error| error.number() == 1205)
 }
 
-/// Shutting down, starting, too many connections, connection lost (PostgreSQL, MySQL); disk I/O, cannot
-/// open (SQLite).
+/// Idle in a transaction, shutting down, starting, too many connections, connection lost (PostgreSQL,
+/// MySQL); disk I/O, cannot open (SQLite).
 fn is_shutdown(code: &str) -> bool {
-    matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "08S01" | "08004" | "08006")
+    matches!(code, "25P03" | "57P01" | "57P02" | "57P03" | "53300" | "08S01" | "08004" | "08006")
         || matches!(sqlite_code(code), Some(10 | 14))
 }
 
