@@ -85,12 +85,28 @@ impl Conditions {
     /// `AND {left} {value}`, where `left` is such as `status =`.
     pub(super) fn add(&mut self, left: &'static str, value: Option<impl Into<Bound>>) {
         if let Some(value) = value {
-            self.values.push(value.into());
-            self.text.push_str(if self.values.len() == 1 { " WHERE " } else { " AND " });
-            self.text.push_str(left);
-            self.text.push_str(" $");
-            self.text.push_str(&self.values.len().to_string());
+            self.begin(left);
+            let place = self.place(value);
+            self.text.push_str(&place);
         }
+    }
+
+    /// `AND {left} ({one}, {other})`, where `left` is such as `(at, seq) <`.
+    pub(super) fn add_pair(&mut self, left: &'static str, one: impl Into<Bound>, other: impl Into<Bound>) {
+        self.begin(left);
+        let (one, other) = (self.place(one), self.place(other));
+        self.text.extend(["(", &one, ", ", &other, ")"]);
+    }
+
+    fn begin(&mut self, left: &'static str) {
+        self.text.push_str(if self.values.is_empty() { " WHERE " } else { " AND " });
+        self.text.push_str(left);
+        self.text.push(' ');
+    }
+
+    fn place(&mut self, value: impl Into<Bound>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
     }
 
     /// The whole query; `LIMIT` is its last parameter.
