@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Long enough for lost locks, lapsed claims and further attempts, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 impl Fleet {
     /// A new client, `pending`.
