@@ -109,7 +109,13 @@ impl Caller {
     }
 
     /// A new request with a key of its own; whether it was accepted.
-    async fn ask(&mut self, mutation: &'static str, fields: &'static str, kind: Option<JobKind>, mut input: Value) -> Result<bool> {
+    async fn ask(
+        &mut self,
+        mutation: &'static str,
+        fields: &'static str,
+        kind: Option<JobKind>,
+        mut input: Value,
+    ) -> Result<bool> {
         self.number += 1;
         if let Some(fields) = input.as_object_mut() {
             fields.insert("idempotencyKey".into(), format!("{}-{}", self.name, self.number).into());
@@ -141,11 +147,14 @@ impl Caller {
         // It was counted when it was asked first.
         self.told.refused = refused;
         let ids = |payload: &Value| [payload.pointer("/client/id").cloned(), payload.pointer("/job/id").cloned()];
-        let (first, second) = (request.answered.as_ref().map(ids), match &answer {
-            Answer::Done(payload) => Some(ids(payload)),
-            Answer::Refused => None,
-            Answer::None => return Ok(()),
-        });
+        let (first, second) = (
+            request.answered.as_ref().map(ids),
+            match &answer {
+                Answer::Done(payload) => Some(ids(payload)),
+                Answer::Refused => None,
+                Answer::None => return Ok(()),
+            },
+        );
         if first != second {
             let what = format!("{} with one key gave {first:?}, then {second:?}", request.mutation);
             self.told.contradictions.push(what);
@@ -154,7 +163,8 @@ impl Caller {
     }
 
     fn accepted(&mut self, request: &Request, payload: &Value) -> Result<()> {
-        let id = |path: &str| payload.pointer(path).and_then(Value::as_str).with_context(|| format!("{path} in {payload}"));
+        let id =
+            |path: &str| payload.pointer(path).and_then(Value::as_str).with_context(|| format!("{path} in {payload}"));
         let client: ClientId = id("/client/id")?.parse()?;
         let Some(kind) = request.kind else {
             self.told.clients.insert(client);

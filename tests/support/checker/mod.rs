@@ -99,8 +99,10 @@ impl Sources {
             if client.status() == ClientStatus::Revoked {
                 report.revived += 1;
             }
-            let others = self.pki.bound.get(id).into_iter().flatten().filter(|serial| *serial != client.serial.as_str());
-            report.wrong(others.map(|serial| format!("{id} has the serial {serial} on the host, which is not its own")));
+            let others =
+                self.pki.bound.get(id).into_iter().flatten().filter(|serial| *serial != client.serial.as_str());
+            report
+                .wrong(others.map(|serial| format!("{id} has the serial {serial} on the host, which is not its own")));
         }
         for client in self.clients.values() {
             if let Some(what) = self.client_amiss(client) {
@@ -219,8 +221,11 @@ pub async fn locks(url: &str) -> Result<Vec<String>> {
 /// Failed revocations: their clients may still be let in, so somebody has to ask again.
 pub async fn failed_revocations(store: &Store) -> Result<Vec<Client>> {
     let jobs = jobs(store).await?;
-    let failed: BTreeSet<ClientId> =
-        jobs.values().filter(|job| job.kind() == JobKind::Revoke && job.state == JobState::Failed).map(|job| job.client_id).collect();
+    let failed: BTreeSet<ClientId> = jobs
+        .values()
+        .filter(|job| job.kind() == JobKind::Revoke && job.state == JobState::Failed)
+        .map(|job| job.client_id)
+        .collect();
     let clients = clients(store).await?.into_values();
     Ok(clients.filter(|client| failed.contains(&client.id) && client.status() != ClientStatus::Revoked).collect())
 }

@@ -81,10 +81,25 @@ impl fmt::Display for Report {
         let [succeeded, failed, canceled] = self.jobs;
         let [pending, active, revoked] = self.clients;
         let refusals: Vec<String> = self.refused.iter().map(|(code, times)| format!("{times} {code}")).collect();
-        writeln!(f, "operations   asked {}, accepted {}, refused {} ({}), without an answer {}", self.asked,
-            self.accepted, self.refused.values().sum::<usize>(), refusals.join(", "), self.unanswered)?;
-        writeln!(f, "jobs         succeeded {succeeded}, failed {failed}, canceled {canceled}, not ended {}", self.open)?;
-        writeln!(f, "attempts     {}, of which a lost worker's {}, stopped by the fence {}", self.attempts, self.requeued, self.fenced)?;
+        writeln!(
+            f,
+            "operations   asked {}, accepted {}, refused {} ({}), without an answer {}",
+            self.asked,
+            self.accepted,
+            self.refused.values().sum::<usize>(),
+            refusals.join(", "),
+            self.unanswered
+        )?;
+        writeln!(
+            f,
+            "jobs         succeeded {succeeded}, failed {failed}, canceled {canceled}, not ended {}",
+            self.open
+        )?;
+        writeln!(
+            f,
+            "attempts     {}, of which a lost worker's {}, stopped by the fence {}",
+            self.attempts, self.requeued, self.fenced
+        )?;
         writeln!(f, "clients      pending {pending}, active {active}, revoked {revoked}")?;
         writeln!(f, "audit log    {} entries, the chain is whole", self.entries)?;
         writeln!(f, "certificates {} live on the host; of one client at most {}", self.certificates, self.most_live)?;
