@@ -3,11 +3,15 @@
 #[cfg(test)]
 mod audit_chain;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod host;
+#[cfg(test)]
+mod host_fails;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
@@ -16,6 +20,8 @@ mod lock;
 mod queue;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod restore;
 #[cfg(test)]
 mod service;
 #[cfg(test)]

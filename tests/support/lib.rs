@@ -5,6 +5,7 @@
 
 mod ambient;
 pub mod attack;
+pub mod cage;
 pub mod chaos;
 pub mod checker;
 pub mod csr;
@@ -17,6 +18,7 @@ pub mod platform;
 pub mod programs;
 pub mod proxy;
 pub mod redis;
+mod restore;
 mod wait;
 mod world;
 

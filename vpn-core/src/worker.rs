@@ -11,7 +11,7 @@ use crate::{
     host::Hosts,
     jobs::{JobPolicy, Runner, SweepPolicy, Sweeper},
     lock::{LockPolicy, Locks, RedisUnfit, check_redis, connect_lazy},
-    queue::{Bell, Doorbell, WorkerOptions, answer_rings},
+    queue::{Bell, WorkerOptions, answer_rings},
     store::{Store, StoreError},
     vault::Vault,
 };
@@ -107,30 +107,25 @@ pub enum WorkerError {
 /// Redis and the database may be away at the start: it waits for them. It does not start with a Redis
 /// that may evict locks, nor with a database that was never set up.
 pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Result<(), WorkerError> {
-    let url = deps.redis_url.expose_secret();
-    let queue = connect_lazy(url, QUEUE_RESPONSE).map_err(WorkerError::Url)?;
-    let redis = connect_lazy(url, LOCK_RESPONSE).map_err(WorkerError::Url)?;
+    let url = deps.redis_url.expose_secret().to_owned();
+    let queue = connect_lazy(&url, QUEUE_RESPONSE).map_err(WorkerError::Url)?;
+    let redis = connect_lazy(&url, LOCK_RESPONSE).map_err(WorkerError::Url)?;
     if stop.run_until_cancelled(ready(&deps.store, &redis)).await.transpose()?.is_none() {
         return Ok(());
     }
-    let bell: Arc<dyn Doorbell> = Arc::new(Bell::new(redis.clone()));
-    let events = Events::follow(deps.store.clone(), Some((redis.clone(), url.to_owned())));
-    let sweeper =
-        Sweeper { store: deps.store.clone(), bell: Arc::clone(&bell), events: events.clone(), policy: options.sweep };
-    let runner = Runner {
-        store: deps.store,
-        locks: Locks::new(redis, options.lock, deps.ambient.clone()),
-        hosts: deps.hosts,
-        vault: deps.vault,
-        events,
-        bell,
-        ambient: deps.ambient.clone(),
-        policy: options.jobs,
+    let owner = deps.store.platform_id().await?;
+    let ambient = deps.ambient.clone();
+    let runner = runner(deps, &redis, options, &owner);
+    let sweeper = Sweeper {
+        store: runner.store.clone(),
+        bell: Arc::clone(&runner.bell),
+        events: runner.events.clone(),
+        policy: options.sweep,
     };
     let mut sweeping = tokio::spawn(sweeper.run(stop.clone()));
     let settings = WorkerOptions { concurrency: options.concurrency, drain: options.drain };
     tracing::info!(worker.concurrency = options.concurrency, "the worker is ready");
-    answer_rings(url, queue, &deps.ambient, Arc::new(runner), settings, stop).await;
+    answer_rings(&url, queue, &ambient, Arc::new(runner), settings, stop).await;
     match tokio::time::timeout(SWEEPING, &mut sweeping).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "the sweeper ended in disorder"),
@@ -139,6 +134,30 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
     }
     tracing::info!("the worker has stopped");
     Ok(())
+}
+
+/// What runs jobs, in the name of the platform that `owner` names.
+fn runner(deps: Deps, redis: &redis::aio::ConnectionManager, options: Options, owner: &str) -> Runner {
+    let url = deps.redis_url.expose_secret().to_owned();
+    Runner {
+        locks: Locks::new(redis.clone(), options.lock, deps.ambient.clone()),
+        hosts: deps.hosts.owned_by(owner),
+        vault: deps.vault,
+        events: Events::follow(deps.store.clone(), Some((redis.clone(), url))),
+        bell: Arc::new(Bell::new(redis.clone())),
+        store: deps.store,
+        ambient: deps.ambient,
+        policy: options.jobs,
+    }
+}
+
+/// What runs jobs, for whoever runs single ones by hand. Database and Redis have to answer.
+pub async fn by_hand(deps: Deps, options: Options) -> Result<Runner, WorkerError> {
+    let redis = connect_lazy(deps.redis_url.expose_secret(), LOCK_RESPONSE).map_err(WorkerError::Url)?;
+    deps.store.opened().await?;
+    check_redis(&redis).await?;
+    let owner = deps.store.platform_id().await?;
+    Ok(runner(deps, &redis, options, &owner))
 }
 
 /// Waits for the database and Redis. An error that waiting cannot cure is returned.

@@ -51,8 +51,15 @@ impl JobAct {
 pub enum Action {
     /// The database was set up: the log's first entry.
     LogOpened,
+    /// The database was restored from a backup: what happened after the entry before this one, and was
+    /// recorded by then, is lost to it.
+    DatabaseRestored,
     /// A VPN host was made known.
     ServerRegistered,
+    /// The database was brought level with what a VPN host says.
+    ServerReconciled,
+    /// What the database has of a client was brought level with what its VPN host says.
+    ClientReconciled,
     /// A client was recorded.
     ClientCreated,
     /// Something happened to a job.
@@ -77,7 +84,10 @@ impl Action {
         use JobKind::{Provision, Revoke};
         match self {
             Self::LogOpened => "log.opened",
+            Self::DatabaseRestored => "database.restored",
             Self::ServerRegistered => "server.registered",
+            Self::ServerReconciled => "server.reconciled",
+            Self::ClientReconciled => "client.reconciled",
             Self::ClientCreated => "client.created",
             Self::ProfileDelivered => "profile.delivered",
             Self::TokenCreated => "token.created",

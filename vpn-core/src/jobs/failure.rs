@@ -28,7 +28,7 @@ pub(super) enum StepError {
     /// The host was told to forget a key that the platform does not have.
     #[error(
         "the host has forgotten the private key, and the platform does not have the profile (was its database restored \
-         from a backup?): revoke this client and create a new one"
+         from a backup? then look at it with `vpn-worker reconcile`): revoke this client and create a new one"
     )]
     KeyLost,
     /// A person asked for the client's end meanwhile.

@@ -8,6 +8,7 @@ mod audit;
 mod clients;
 mod health;
 mod live;
+mod local;
 mod once;
 mod profiles;
 mod reads;
@@ -36,6 +37,7 @@ use crate::{
 pub use audit::{VerifyError, verify_audit_log};
 pub use clients::CreateClient;
 pub use health::{Health, HealthCheck, HealthStatus};
+pub use local::local_caller;
 pub use profiles::Delivered;
 pub use servers::RegisterServer;
 pub use tokens::{CreateToken, NewlyMade};
@@ -122,7 +124,7 @@ impl Platform {
     }
 
     /// Deny by default; a refusal is audited before it is answered.
-    async fn authorise(&self, caller: &Caller, permission: Permission) -> Result<(), Error> {
+    pub(crate) async fn authorise(&self, caller: &Caller, permission: Permission) -> Result<(), Error> {
         if caller.role.may(permission) {
             return Ok(());
         }

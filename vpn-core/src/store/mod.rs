@@ -8,6 +8,7 @@ mod audit;
 mod clients;
 mod connect;
 mod dialect;
+mod dump;
 mod error;
 mod idempotency;
 mod jobs;
@@ -28,6 +29,7 @@ pub use audit::{AuditFilter, Head};
 pub use clients::{ClientFilter, NewClient};
 pub use connect::{Opened, StoreOptions};
 pub use dialect::Dialect;
+pub use dump::{Row, RowFault, Snapshot, Table};
 pub use error::StoreError;
 pub use idempotency::{IdempotencyRecord, Remembered};
 pub use jobs::{Due, JobFilter, NewJob};
@@ -89,6 +91,12 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
             rows.extend(query.fetch_all(self.conn()).await?);
         }
         Ok(rows)
+    }
+
+    /// The number of the newest migration.
+    async fn schema_version(&mut self) -> Result<i64, StoreError> {
+        let newest = "SELECT MAX(version) FROM _sqlx_migrations";
+        Ok(sqlx::query_scalar(newest).fetch_one(self.conn()).await?)
     }
 
     async fn now(&mut self) -> Result<Timestamp, StoreError> {
@@ -169,7 +177,7 @@ impl Tx {
     ) -> Result<i64, StoreError> {
         let more: Vec<Entry> = more.into_iter().collect();
         let last = self.append(std::iter::once(first).chain(more).collect()).await?;
-        self.handle.conn.commit().await?;
+        self.handle.conn.commit().await.map_err(StoreError::of_commit)?;
         Ok(last)
     }
 
