@@ -1,5 +1,5 @@
 //! Checks that an entry is in an audit log, with nothing of the platform's code: only what
-//! docs/audit.md says of the formats, and common crates for SHA-256 and Ed25519.
+//! vpn-core/src/audit/README.md says of the formats, and common crates for SHA-256 and Ed25519.
 //!
 //! ```sh
 //! curl … | verify-entry --public-key KEY --checkpoint FILE [--older FILE]

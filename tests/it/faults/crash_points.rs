@@ -115,10 +115,24 @@ async fn cases() -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-/// Runs the scenario to its end and gives the boundaries that were passed, in order.
+/// The boundaries that the scenario passes, in order. Repeated where the machine was so busy that the
+/// sweeper stepped in, which is another scenario.
 async fn passes(fleet: &Fleet, scenario: Scenario) -> Result<Vec<String>> {
+    for _ in 0..10 {
+        let passed = run_dry(fleet, scenario).await?;
+        let undisturbed = matches!(scenario, Scenario::Provision | Scenario::Revoke);
+        let swept = passed.iter().any(|name| name == "requeueing" || name == "ring-taken");
+        if !(undisturbed && swept) {
+            return Ok(passed);
+        }
+    }
+    anyhow::bail!("the machine is too busy: {scenario:?} cannot be run without losing its worker")
+}
+
+async fn run_dry(fleet: &Fleet, scenario: Scenario) -> Result<Vec<String>> {
     let case = Case { scenario, pass: String::new(), mode: "" };
-    let file = fleet.file(&format!("passes-{scenario:?}"));
+    let file = fleet.file("passes");
+    let _first_time = std::fs::remove_file(&file);
     let client = active(fleet, usize::from(scenario == Scenario::Revoke)).await?.pop();
     let client = if let Some(client) = client { client } else { fleet.client().await? };
     let (job, workers) = begin(fleet, &case, &client, &file.to_string_lossy()).await?;
@@ -156,7 +170,7 @@ async fn begin(fleet: &Fleet, case: &Case, client: &Client, passes: &str) -> Res
     let strike = if case.mode.is_empty() { String::new() } else { format!("{}={}", case.pass, case.mode) };
     let plan = match case.scenario {
         Scenario::Retried => format!("claimed=fail,{strike}"),
-        Scenario::Overtaken => format!("issued=stop,{strike}"),
+        Scenario::Overtaken => format!("claimed=stop,{strike}"),
         _ => strike,
     };
     let mut job = match case.scenario {

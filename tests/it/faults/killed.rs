@@ -23,7 +23,7 @@ async fn a_worker_that_is_killed_after_the_host_issued_leads_to_the_same_certifi
     assert_eq!(fleet.reload(client.id).await?.status(), ClientStatus::Pending);
 
     let other = fleet.worker().await?;
-    assert_eq!(fleet.succeeded(job.id).await?.attempts, 2);
+    assert!(fleet.succeeded(job.id).await?.attempts >= 2);
     let [_, _, second, _] = kept(host, &client);
     let (certificate, _key) = first.split_once("\n<key>").context("the first profile has its key")?;
     assert_eq!(second.context("still issued")?.trim_end(), certificate, "the same certificate, the key forgotten");

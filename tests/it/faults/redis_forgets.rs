@@ -1,12 +1,14 @@
 //! Redis that loses what it knew, or what it said, or is away.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use vpn_core::{
     domain::{Client, ClientStatus, Role},
     lock::LockPolicy,
 };
 use vpn_examples::Api;
-use vpn_tests::{Database, Fleet, redis};
+use vpn_tests::{Database, Fleet, fleet::Pace, redis};
 
 use super::{on_both, stop};
 
@@ -18,7 +20,10 @@ on_both!(
 /// Failure 4: FLUSHALL between lock and claim, and after the claim.
 async fn a_redis_that_forgets_in_the_middle_of_a_job_lets_one_attempt_win(database: Database) -> Result<()> {
     let (fleet, host) = super::fleet(database).await?;
-    for boundary in ["locked", "claimed", "sealed"] {
+    // Later, a worker that stops may have a renewal of its claim under way, and on SQLite the file's one
+    // write lock with it: nobody else could go on before it is continued.
+    let last = if database == Database::Postgres { "sealed" } else { "claimed" };
+    for boundary in ["locked", "claimed", last] {
         forgets(&fleet, boundary).await.context(boundary)?;
     }
     fleet.check(&host.state).await?;
@@ -51,7 +56,9 @@ async fn forgets(fleet: &Fleet, boundary: &str) -> Result<()> {
 /// Failure 5: the lock was taken, and the reply that says so is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_reply_of_the_lock_costs_no_token_and_leaves_no_lock() -> Result<()> {
-    let (fleet, host) = super::fleet(Database::Sqlite).await?;
+    // No lease is to lapse here, however busy the machine is.
+    let pace = Pace { lease: Duration::from_secs(12), ..Pace::default() };
+    let (fleet, host) = super::paced(Database::Sqlite, pace).await?;
     let worker = fleet.worker().await?;
     // Redis learns the script, so that the next reply to it is the lock's.
     let first = fleet.client().await?;

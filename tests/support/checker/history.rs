@@ -82,7 +82,7 @@ impl History {
         let Some(client) = &entry.columns.client_id else { return Ok(()) };
         let client: ClientId = client.parse()?;
         if let Some(mark) = entry.job() {
-            self.job(entry, mark.id.parse()?, kind, act, &mark.state)?;
+            self.job(entry, mark.id.parse()?, kind, act, &mark.state);
             if act == "started" {
                 self.fence(entry, client, mark.fence.parse()?);
             }
@@ -103,20 +103,19 @@ impl History {
         }
     }
 
-    fn job(&mut self, entry: &AuditEntry, id: JobId, kind: &str, act: &str, state: &str) -> Result<()> {
+    fn job(&mut self, entry: &AuditEntry, id: JobId, kind: &str, act: &str, state: &str) {
         let story = self.jobs.entry(id).or_default();
         let from = story.state.clone();
         let steps = if kind == "provision" { &["sealed"][..] } else { &["published", "disconnected"][..] };
         let legal = match (from.as_str(), act) {
-            ("", "requested") => state == "queued",
+            ("", "requested") | ("running", "delayed" | "requeued") => state == "queued",
             ("queued", "started") => state == "running",
             ("queued", "canceled") => kind == "provision" && state == "canceled",
-            ("running", "delayed" | "requeued") => state == "queued",
             ("running", "succeeded" | "failed") => state == act,
             ("running", step) => steps.contains(&step) && state == "running",
             _ => false,
         };
-        story.state = state.to_owned();
+        state.clone_into(&mut story.state);
         let [asked, begun, ended] = &mut story.times;
         *asked += i64::from(act == "requested");
         *begun += i64::from(act == "started");
@@ -125,7 +124,6 @@ impl History {
         if !legal {
             self.illegal(entry, &format!("{id} from `{from}` to `{state}`"));
         }
-        Ok(())
     }
 
     fn client(&mut self, entry: &AuditEntry, id: ClientId, action: &str, status: &str) {
@@ -142,9 +140,9 @@ impl History {
         let late = ["provision.requeued", "provision.canceled", "provision.failed"];
         let legal = status == wanted
             && (from.is_empty() == (action == "client.created"))
-            && !(from == "revoked" && !late.contains(&action))
-            && !(from == "active" && action.starts_with("provision."))
-            && !(begun && story.revocation_asked);
+            && (from != "revoked" || late.contains(&action))
+            && (from != "active" || !action.starts_with("provision."))
+            && (!begun || !story.revocation_asked);
         story.revocation_asked |= action == "revoke.requested";
         let [created, activated, revoked, delivered] = &mut story.times;
         *created += usize::from(action == "client.created");

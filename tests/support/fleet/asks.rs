@@ -7,7 +7,7 @@ use vpn_core::{
     domain::{Client, ClientId, Job, JobId, JobKind, JobState},
     sandbox::random_hex,
     service::{CreateClient, ProvisionClient, RevokeClient},
-    store::{AuditFilter, PageRequest},
+    store::{AuditFilter, JobFilter, PageRequest},
 };
 
 use super::Fleet;
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Long enough for lost locks, lapsed claims and further attempts, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 impl Fleet {
     /// A new client, `pending`.
@@ -92,7 +92,7 @@ impl Fleet {
     /// All jobs there are, as if each had been told of: for tests whose every call was answered.
     async fn everything(&self) -> Result<Told> {
         let mut told = Told::default();
-        let jobs = self.db.store.read().await?.jobs(&Default::default(), &PageRequest::first(100)).await?;
+        let jobs = self.db.store.read().await?.jobs(&JobFilter::default(), &PageRequest::first(100)).await?;
         for job in jobs.items {
             let kind: JobKind = job.kind();
             told.accepted(job.id, job.client_id, kind);

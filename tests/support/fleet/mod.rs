@@ -4,10 +4,11 @@
 
 mod asks;
 
-use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf, time::Duration};
+use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf, sync::LazyLock, time::Duration};
 
 use anyhow::{Context as _, Result};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use vpn_core::{
     clock::Ambient,
     domain::{Caller, Role, Server},
@@ -16,7 +17,10 @@ use vpn_core::{
     vault::Vault,
 };
 
-use crate::{Db, platform::caller, programs::built, proxy::Proxy, redis, wait::PATIENCE};
+use crate::{Db, platform::caller, programs::built, proxy::Proxy, redis, within};
+
+/// For a program to be ready, on a machine that does much else.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Seals the profiles.
 const PROFILE_KEY: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
@@ -36,7 +40,7 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { lease: Duration::from_millis(1500), ssh_timeout: 20, drain: 10, max_attempts: 8 }
+        Self { lease: Duration::from_millis(1500), ssh_timeout: 20, drain: 10, max_attempts: 50 }
     }
 }
 
@@ -58,6 +62,7 @@ pub struct Fleet {
     pub server: Server,
     pace: Pace,
     config: PathBuf,
+    _turn: SemaphorePermit<'static>,
 }
 
 /// A running `vpn-graphql serve`.
@@ -71,6 +76,7 @@ pub struct Served {
 impl Fleet {
     /// No program yet, but all that they need.
     pub async fn on(db: Db, host: &VpnHost, pace: Pace) -> Result<Self> {
+        let turn = turn().await?;
         let sandbox = Sandbox::start(Options::redis()).await?;
         let redis_way = Proxy::before(sandbox.redis()?.port()).await?;
         let host_way = Proxy::before(host.port).await?;
@@ -89,7 +95,7 @@ impl Fleet {
         };
         let server = platform.register_server(&admin, input).await?;
         let config = configure(&sandbox, &db, &redis_way, host, pace)?;
-        Ok(Self { db, sandbox, redis_way, host_way, platform, admin, server, pace, config })
+        Ok(Self { db, sandbox, redis_way, host_way, platform, admin, server, pace, config, _turn: turn })
     }
 
     /// A worker that is ready.
@@ -170,7 +176,7 @@ impl Fleet {
     /// Waits until the process has been stopped, by itself or by us.
     pub async fn stopped(&self, process: &Process) -> Result<()> {
         let stat = format!("/proc/{}/stat", process.id());
-        crate::eventually("the process stands still", async || {
+        within(PATIENCE, "the process stands still", async || {
             let text = std::fs::read_to_string(&stat).context("the process has ended instead of stopping")?;
             Ok(text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
         })
@@ -188,6 +194,16 @@ impl Drop for Fleet {
             let _kept = std::fs::copy(self.log(kind), directory.join(name));
         }
     }
+}
+
+/// A few fleets at once: each has several programs, whose leases a machine that does too much would let
+/// lapse all the time.
+async fn turn() -> Result<SemaphorePermit<'static>> {
+    static TURNS: LazyLock<Semaphore> = LazyLock::new(|| {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Semaphore::new(2 * cores)
+    });
+    Ok(TURNS.acquire().await?)
 }
 
 /// The one configuration of all programs. It holds the secrets, so nobody else may read it.

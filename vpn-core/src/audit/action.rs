@@ -239,9 +239,10 @@ mod tests {
 
     #[test]
     fn the_documentation_names_every_action() {
-        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/audit.md")).expect("the page");
+        let page =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/audit/README.md")).expect("the page");
         let (_, rest) = page.split_once("<!-- actions: kept true by a test -->\n").expect("the table begins");
         let (told, _) = rest.split_once("<!-- /actions -->").expect("the table ends");
-        assert_eq!(told, table(), "docs/audit.md: put this table there:\n{}", table());
+        assert_eq!(told, table(), "src/audit/README.md: put this table there:\n{}", table());
     }
 }

@@ -39,13 +39,11 @@ struct Plan {
 static PLAN: LazyLock<Plan> = LazyLock::new(|| {
     let text = std::env::var("VPN_TESTS_CRASH_AT").unwrap_or_default();
     let passes = std::env::var_os("VPN_TESTS_PASSES").map(PathBuf::from);
-    match parse(&text) {
-        Some(strikes) => Plan { strikes, passes, counts: Mutex::default() },
-        None => {
-            eprintln!("VPN_TESTS_CRASH_AT: `{text}` is not BOUNDARY[#PASS]=die|fail|stop|repeat, separated by commas");
-            std::process::exit(64);
-        }
-    }
+    let Some(strikes) = parse(&text) else {
+        eprintln!("VPN_TESTS_CRASH_AT: `{text}` is not BOUNDARY[#PASS]=die|fail|stop|repeat, separated by commas");
+        std::process::exit(64);
+    };
+    Plan { strikes, passes, counts: Mutex::default() }
 });
 
 fn parse(text: &str) -> Option<Vec<(Boundary, usize, Mode)>> {

@@ -28,6 +28,7 @@ macro_rules! boundaries {
     ($($name:ident = $text:literal: $what:literal,)+) => {
         /// A boundary, named after what has just happened.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[cfg_attr(not(feature = "crash-points"), expect(unreachable_pub, reason = "public where tests need it"))]
         pub enum Boundary {
             $(#[doc = $what] $name,)+
         }

@@ -73,7 +73,22 @@ struct Link {
     server: Server,
     /// At most one connection is made at a time.
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
+    /// When a connection could not be made, and why.
+    failed: Mutex<Option<(Instant, String)>>,
     slots: Semaphore,
+}
+
+impl Link {
+    fn note_failure(&self, kind: &HostErrorKind) {
+        if let HostErrorKind::Unreachable(why) = kind {
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), why.clone()));
+        }
+    }
+
+    fn failed_since(&self, asked: Instant) -> Option<String> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.as_ref().filter(|(at, _)| *at > asked).map(|(_, why)| why.clone())
+    }
 }
 
 impl SshTransport {
@@ -98,6 +113,7 @@ impl SshTransport {
         let link = Arc::new(Link {
             server: server.clone(),
             connection: tokio::sync::Mutex::default(),
+            failed: Mutex::default(),
             slots: Semaphore::new(self.options.channels_per_host),
         });
         hosts.insert(server.id, Arc::clone(&link));
@@ -132,14 +148,21 @@ impl SshTransport {
     /// A channel on the kept connection, or on a new one. Nothing was sent yet, so a kept connection
     /// that turns out to be dead may be replaced once.
     async fn open(&self, link: &Link) -> Result<(Arc<Connection>, Session), HostErrorKind> {
+        let asked = Instant::now();
         let mut kept = link.connection.lock().await;
+        // Tried, in vain, while this one waited: a host that is away is waited for once, not once for
+        // each of its jobs.
+        if let Some(why) = link.failed_since(asked) {
+            return Err(HostErrorKind::Unreachable(why));
+        }
         if let Some(connection) = kept.as_ref().filter(|connection| connection.is_open())
             && let Ok(session) = connection.session(self.options.connect_timeout).await
         {
             return Ok((Arc::clone(connection), session));
         }
         *kept = None;
-        let opened = Connection::open(&link.server, &self.key, self.options.connect_timeout).await?;
+        let opened = Connection::open(&link.server, &self.key, self.options.connect_timeout).await;
+        let opened = opened.inspect_err(|kind| link.note_failure(kind))?;
         let connection = Arc::new(opened);
         let session = connection.session(self.options.connect_timeout).await?;
         *kept = Some(Arc::clone(&connection));

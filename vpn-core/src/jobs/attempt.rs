@@ -165,9 +165,17 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    async fn fenced(&self) -> Result<(), StoreError> {
-        let tx = self.runner.store.begin().await?;
-        let entry = entry(JobAct::Fenced, &self.client, &self.job, JobState::Running);
+    /// Tells of it with the job as others have made it: subscribers take the last entry for the
+    /// present state. A job that ended under our own fence was not taken from us: our commit went
+    /// through, and only its reply was lost.
+    async fn fenced(&mut self) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let Some(job) = tx.lock_job(self.job.id).await? else { return Ok(()) };
+        if job.state.is_final() && job.fence == self.fence().token() {
+            return Ok(());
+        }
+        let entry =
+            entry(JobAct::Fenced, &self.client, &job, job.state).with("staleFence", self.fence().token().to_string());
         tx.commit(entry, []).await?;
         self.runner.events.announce();
         tracing::warn!(job.id = %self.job.id, fence = %self.fence().token(), "another worker took over; nothing was changed here");

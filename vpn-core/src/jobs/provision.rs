@@ -30,7 +30,7 @@ pub(super) async fn run(attempt: &mut Attempt<'_>, input: &ProvisionInput) -> Re
 async fn issue(attempt: &Attempt<'_>, input: &ProvisionInput) -> Result<(Issued, Certificate), StepError> {
     let order = attempt.order()?;
     let issued = attempt.on_host(Boundary::Issued, || attempt.runner.hosts.issue(order, input)).await?;
-    let certificate = certificate_of_profile(&issued.profile, &attempt.client)?;
+    let certificate = certificate_of_profile(&issued.profile, &attempt.client, input.csr.as_deref())?;
     Ok((issued, certificate))
 }
 

@@ -273,7 +273,12 @@ pub async fn check_redis(redis: &ConnectionManager) -> Result<(), RedisUnfit> {
         return Err(RedisUnfit::Evicts(policy));
     }
     if setting("appendonly").await? != "yes" {
-        tracing::warn!("Redis runs without an append-only file: queued work is rung again from SQL after its restart");
+        static TOLD: std::sync::Once = std::sync::Once::new();
+        TOLD.call_once(|| {
+            tracing::warn!(
+                "Redis runs without an append-only file: queued work is rung again from SQL after its restart"
+            )
+        });
     }
     Ok(())
 }

@@ -177,7 +177,7 @@ impl Tx {
     ) -> Result<i64, StoreError> {
         let more: Vec<Entry> = more.into_iter().collect();
         let last = self.append(std::iter::once(first).chain(more).collect()).await?;
-        self.handle.conn.commit().await?;
+        self.handle.conn.commit().await.map_err(StoreError::of_commit)?;
         Ok(last)
     }
 

@@ -35,12 +35,23 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// Nothing at all.
+    pub(super) const fn empty() -> Self {
+        Self { items: Vec::new(), has_next: false }
+    }
+
     pub(super) fn cut(mut items: Vec<T>, first: u32) -> Self {
         let first = usize::try_from(first).unwrap_or(usize::MAX);
         let has_next = items.len() > first;
         items.truncate(first);
         Self { items, has_next }
     }
+}
+
+/// Whether a name that somebody looks for could be stored at all: 1 to 100 printable ASCII characters.
+/// Of others, databases disagree on how to compare them, or refuse them.
+pub(super) fn may_be_stored(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// The conditions of a filtered list. Values are bound, never written into the text.

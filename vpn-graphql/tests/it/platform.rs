@@ -270,7 +270,8 @@ async fn an_auditor_gets_the_proofs_that_the_documentation_tells_of() {
     for _ in 0..5 {
         server.register().await;
     }
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/audit.md")).expect("the page");
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../vpn-core/src/audit/README.md"))
+        .expect("the page");
     let (_, query) = page.split_once("```graphql\n").expect("the query begins");
     let (query, _) = query.split_once("```").expect("the query ends");
     let auditor = server.as_(Role::Auditor).await;
