@@ -106,7 +106,7 @@ guards! {
     /// Sessions are ended once more, for a handshake that was under way.
     Settle, "settle", "jobs/revoke.rs run: the second end_sessions";
     /// The second time is late enough: handshakes that began under the old CRL have ended by then.
-    SettleOutlasts, "settle-outlasts", "jobs/mod.rs JobPolicy::settle against OpenVPN's hand-window";
+    SettleOutlasts, "settle-outlasts", "vpn-scripts sessions began_before: kill ends handshakes of the old CRL";
     /// Sessions count as ended when the OpenVPN server said so.
     SessionsProven, "sessions-proven", "host/mod.rs proves_no_session";
 }

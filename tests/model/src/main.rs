@@ -6,11 +6,12 @@
 //! vpn-model table             the table of README.md
 //! vpn-model trace GUARD…      the shortest way to what breaks without these guards
 //! vpn-model guards            their names
+//! vpn-model alone             of guards that stand in for each other, each alone is enough: minutes
 //! ```
 
 use std::process::ExitCode;
 
-use vpn_model::{Bounds, Guard, Protocol, TABLE, explore};
+use vpn_model::{Bounds, Faults, Guard, Protocol, TABLE, explore};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         ("whole", _) => whole(&[("life", Bounds::LIFE), ("end", Bounds::END), ("asked again", Bounds::ASKED_AGAIN)]),
         ("deep", _) => whole(Bounds::DEEP),
         ("table", _) => table(),
+        ("alone", _) => alone(),
         ("trace", Some(guards)) if !guards.is_empty() => trace(&guards),
         ("guards", _) => {
             for guard in Guard::ALL {
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         _ => {
-            eprintln!("vpn-model whole | deep | table | guards | trace GUARD…");
+            eprintln!("vpn-model whole | deep | table | guards | alone | trace GUARD…");
             ExitCode::from(2)
         }
     }
@@ -65,6 +67,24 @@ fn table() -> ExitCode {
         println!("| {} | {} | {} | {steps} |", slugs.join(" and "), places.join("; "), entry.breaks);
     }
     if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// An entry of several guards says that each of them alone would do.
+fn alone() -> ExitCode {
+    let mut enough = true;
+    for entry in TABLE.iter().filter(|entry| entry.guards.len() > 1) {
+        for kept in entry.guards {
+            let others: Vec<_> = entry.guards.iter().copied().filter(|guard| guard != kept).collect();
+            let bounds = Bounds { faults: Faults { doubled: 0, ..entry.bounds.faults }, ..entry.bounds };
+            let found = explore::shortest(&Protocol::without(&others, bounds), Some(entry.breaks));
+            println!("{kept}: {}", if found.is_none() { "enough" } else { "NOT ENOUGH" });
+            if let Some(trace) = found {
+                println!("{trace}");
+                enough = false;
+            }
+        }
+    }
+    if enough { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn trace(guards: &[Guard]) -> ExitCode {

@@ -21,6 +21,7 @@ pub use armed::hurry;
 #[cfg(all(feature = "crash-points", debug_assertions))]
 pub(crate) use armed::{Struck, reach, repeats};
 #[cfg(not(all(feature = "crash-points", debug_assertions)))]
+#[cfg_attr(not(feature = "worker"), expect(unused_imports, reason = "only jobs have steps that are repeated"))]
 pub(crate) use unarmed::{Struck, reach, repeats};
 
 /// The one list: name in the code, name in the variable, what has just happened.
@@ -28,6 +29,7 @@ macro_rules! boundaries {
     ($($name:ident = $text:literal: $what:literal,)+) => {
         /// A boundary, named after what has just happened.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[cfg_attr(not(feature = "worker"), expect(dead_code, reason = "most are steps of jobs"))]
         #[cfg_attr(not(feature = "crash-points"), expect(unreachable_pub, reason = "public where tests need it"))]
         pub enum Boundary {
             $(#[doc = $what] $name,)+
@@ -102,6 +104,7 @@ mod unarmed {
         Ok(())
     }
 
+    #[cfg_attr(not(feature = "worker"), expect(dead_code, reason = "only jobs have steps that are repeated"))]
     pub(crate) const fn repeats(_: Boundary) -> bool {
         false
     }

@@ -277,7 +277,7 @@ pub async fn check_redis(redis: &ConnectionManager) -> Result<(), RedisUnfit> {
         TOLD.call_once(|| {
             tracing::warn!(
                 "Redis runs without an append-only file: queued work is rung again from SQL after its restart"
-            )
+            );
         });
     }
     Ok(())

@@ -261,7 +261,7 @@ async fn a_client_is_followed_live_and_nothing_is_missed() {
     assert_eq!(again.next().await["clientStatus"], second, "what was missed comes first");
 
     let mut unknown = operator.follow(watch, json!({ "id": "cli_00000000000000000000000000000000" })).await;
-    assert_eq!(unknown.error().await, "BAD_USER_INPUT");
+    assert_eq!(unknown.error().await, "NOT_FOUND");
 }
 
 #[tokio::test]
