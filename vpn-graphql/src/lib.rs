@@ -5,7 +5,8 @@
 //! | room | what is there |
 //! | --- | --- |
 //! | [`router`](routes) | the routes, and what happens around each request |
-//! | `http`, `ws` | GraphQL over HTTP and over WebSocket, to the letter of their specifications |
+//! | `http`, `ws` | GraphQL over HTTP, over Server-Sent Events and over WebSocket, to the letter of their specifications |
+//! | `live` | how many connections and subscriptions there may be |
 //! | `guard` | what is checked of a document before it is walked |
 //! | `schema` | queries, mutations, subscriptions, types |
 //! | `error` | the only place where errors of the core become GraphQL |
@@ -19,7 +20,9 @@ mod graphiql;
 mod guard;
 mod health;
 mod http;
+mod live;
 mod options;
+mod patience;
 mod platform;
 mod router;
 mod schema;

@@ -69,6 +69,10 @@ impl Operation {
             Ok(kind) => kind,
             Err(error) => return self.refuse(vec![error], id).await,
         };
+        let _seat = match self.server.live.seat(kind, &caller) {
+            Ok(seat) => seat,
+            Err(error) => return self.refuse(vec![error], id).await,
+        };
         let mut answers = self.server.api.subscribe(request, caller);
         let mut first = true;
         loop {

@@ -15,6 +15,8 @@ mod schema;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod sse;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod ws;
