@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::guard::DocumentLimits;
+use crate::{guard::DocumentLimits, operations::Operations};
 
 /// What can be chosen about the HTTP server.
 #[derive(Clone, Debug)]
@@ -11,13 +11,15 @@ pub struct HttpOptions {
     pub graphiql: bool,
     /// Origins (`https://console.example.org`) whose pages may open WebSockets, beside our own.
     pub allowed_origins: Vec<String>,
+    /// When given, no other operations are run.
+    pub operations: Option<Operations>,
     /// Limits.
     pub limits: Limits,
 }
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        Self { graphiql: true, allowed_origins: Vec::new(), limits: Limits::default() }
+        Self { graphiql: true, allowed_origins: Vec::new(), operations: None, limits: Limits::default() }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Reading the audit log, and checking it.
 
+use std::collections::HashMap;
+
 use super::Platform;
 use crate::{
     audit::{AuditEntry, ChainFault, Verified, Verifier},
-    domain::{Caller, Permission},
+    domain::{Caller, ClientId, Permission},
     error::Error,
     store::{AuditFilter, Page, PageRequest, Store, StoreError},
 };
@@ -21,6 +23,17 @@ impl Platform {
     ) -> Result<Page<AuditEntry>, Error> {
         self.authorise(caller, Permission::ReadAudit).await?;
         Ok(self.store().read().await?.audit_page(filter, page).await?)
+    }
+
+    /// This page of what the log has about each of these clients.
+    pub async fn audit_of_clients(
+        &self,
+        caller: &Caller,
+        ids: &[ClientId],
+        page: &PageRequest<i64>,
+    ) -> Result<HashMap<ClientId, Page<AuditEntry>>, Error> {
+        self.authorise(caller, Permission::ReadAudit).await?;
+        Ok(self.store().read().await?.audit_of_clients(ids, page).await?)
     }
 
     /// The entry with this number.

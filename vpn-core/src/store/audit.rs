@@ -4,7 +4,9 @@ use std::ops::DerefMut;
 
 use sqlx::{AnyConnection, any::AnyRow};
 
-use super::{Handle, Page, PageRequest, StoreError, Tx, connect::LOG_ORIGIN, page::Conditions, row::Reading};
+use super::{
+    Handle, Page, PageRequest, StoreError, TimeRange, Tx, connect::LOG_ORIGIN, page::Conditions, row::Reading,
+};
 use crate::{
     audit::{AuditEntry, Entry, Hash, Recorded, leaf_hash},
     domain::{ClientId, JobId},
@@ -30,11 +32,13 @@ pub struct AuditFilter {
     pub actor: Option<String>,
     /// Of this action, `noun.verb`.
     pub action: Option<String>,
+    /// When.
+    pub at: TimeRange,
 }
 
-const ENTRY: &str = "seq, prev_hash, canonical, leaf_hash, at, actor, action, outcome, client_id, job_id";
+pub(super) const ENTRY: &str = "seq, prev_hash, canonical, leaf_hash, at, actor, action, outcome, client_id, job_id";
 
-fn entry(row: &AnyRow) -> Result<AuditEntry, StoreError> {
+pub(super) fn entry(row: &AnyRow) -> Result<AuditEntry, StoreError> {
     let read = Reading::of(row, "audit_log");
     Ok(AuditEntry {
         seq: read.int("seq")?,
@@ -76,10 +80,11 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         conditions.add("job_id =", filter.job_id.map(|id| id.to_string()));
         conditions.add("actor =", filter.actor.clone());
         conditions.add("action =", filter.action.clone());
-        conditions.add("seq <", page.after);
-        let sql = self.dialect.sql(conditions.select(ENTRY, "audit_log", "seq DESC"));
+        conditions.within("at", filter.at);
+        conditions.between("seq", page);
+        let sql = self.dialect.sql(conditions.select(ENTRY, "audit_log", &page.order("seq")));
         let rows = conditions.bind(sqlx::query(sql)).bind(page.limit()).fetch_all(self.conn()).await?;
-        Ok(Page::cut(rows.iter().map(entry).collect::<Result<_, _>>()?, page.first))
+        Ok(Page::cut(rows.iter().map(entry).collect::<Result<_, _>>()?, page))
     }
 
     /// At most `limit` entries behind the entry `after`, oldest first; of one client, or of all.

@@ -55,7 +55,8 @@ async fn serve(
     }
     let caller = server.api.authenticate(auth::of_headers(&head.headers), id).await.map_err(Refusal::caller)?;
     let params = if post { Params::of_body(&body) } else { Params::of_uri(&head.uri) };
-    let mut request = params.map_err(Refusal::bad_request)?.into_request();
+    let params = params.map_err(Refusal::bad_request)?;
+    let mut request = params.into_request(server.options.operations.as_ref()).map_err(Refusal::document)?;
     let kind = guard::admit(&mut request, &server.options.limits.document).map_err(Refusal::document)?;
     match kind {
         OperationType::Mutation if !post => return Err(Refusal::method_not_allowed("a mutation needs POST", "POST")),

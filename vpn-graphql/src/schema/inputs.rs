@@ -5,8 +5,23 @@ use vpn_core::{service, store};
 
 use super::{
     cursor::filter_id,
-    types::{ClientStatus, JobKind, JobState, Role},
+    types::{ClientStatus, DateTime, JobKind, JobState, Role},
 };
+
+/// Instants from one to another. What is left out has no limit.
+#[derive(InputObject, Default)]
+pub(super) struct TimeRange {
+    /// At this instant or later.
+    from: Option<DateTime>,
+    /// Before this instant.
+    until: Option<DateTime>,
+}
+
+impl From<TimeRange> for store::TimeRange {
+    fn from(range: TimeRange) -> Self {
+        Self { from: range.from.map(|at| at.0), until: range.until.map(|at| at.0) }
+    }
+}
 
 /// Which clients. What is left out does not matter.
 #[derive(InputObject, Default)]
@@ -17,12 +32,15 @@ pub(super) struct ClientFilter {
     server_id: Option<ID>,
     /// With exactly this name.
     name: Option<String>,
+    /// Recorded when.
+    created_at: Option<TimeRange>,
 }
 
 impl ClientFilter {
     pub(super) fn into_core(self) -> Result<store::ClientFilter, Error> {
         let server_id = filter_id("serverId", self.server_id.as_ref())?;
-        Ok(store::ClientFilter { status: self.status.map(Into::into), server_id, name: self.name })
+        let created_at = self.created_at.unwrap_or_default().into();
+        Ok(store::ClientFilter { status: self.status.map(Into::into), server_id, name: self.name, created_at })
     }
 }
 
@@ -35,12 +53,22 @@ pub(super) struct JobFilter {
     kind: Option<JobKind>,
     /// In this state.
     state: Option<JobState>,
+    /// Asked for by this principal.
+    requested_by: Option<String>,
+    /// Asked for when.
+    queued_at: Option<TimeRange>,
 }
 
 impl JobFilter {
     pub(super) fn into_core(self) -> Result<store::JobFilter, Error> {
         let client_id = filter_id("clientId", self.client_id.as_ref())?;
-        Ok(store::JobFilter { client_id, kind: self.kind.map(Into::into), state: self.state.map(Into::into) })
+        Ok(store::JobFilter {
+            client_id,
+            kind: self.kind.map(Into::into),
+            state: self.state.map(Into::into),
+            requested_by: self.requested_by,
+            queued_at: self.queued_at.unwrap_or_default().into(),
+        })
     }
 }
 
@@ -55,6 +83,8 @@ pub(super) struct AuditFilter {
     actor: Option<String>,
     /// Of this action, such as `client.created`.
     action: Option<String>,
+    /// When it happened.
+    at: Option<TimeRange>,
 }
 
 impl AuditFilter {
@@ -64,6 +94,7 @@ impl AuditFilter {
             job_id: filter_id("jobId", self.job_id.as_ref())?,
             actor: self.actor,
             action: self.action,
+            at: self.at.unwrap_or_default().into(),
         })
     }
 }

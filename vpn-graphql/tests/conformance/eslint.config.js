@@ -14,7 +14,6 @@ export default [
       ...plugin.configs['flat/schema-relay'].rules,
       // async-graphql writes descriptions of one line in line, longer ones as blocks.
       '@graphql-eslint/description-style': 'off',
-      '@graphql-eslint/relay-arguments': ['error', { includeBoth: false }],
       // A list that is short by nature, such as that of user errors, needs no pages.
       '@graphql-eslint/relay-edge-types': [
         'error',

@@ -1,6 +1,8 @@
 //! Tests of the server from outside: transports over a tiny schema, then everything over a database.
 
 #[cfg(test)]
+mod abuse;
+#[cfg(test)]
 mod execution;
 #[cfg(test)]
 mod graphiql;

@@ -25,7 +25,7 @@ fn asking(query: &str) -> Request<Body> {
 async fn events(router: &Router, query: &str) -> String {
     let answer = send(router, asking(query)).await;
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "text/event-stream; charset=utf-8"));
-    answer.text().replace(":\n\n", "")
+    answer.text().split_inclusive("\n\n").filter(|event| *event != ":\n\n").collect()
 }
 
 fn next(answer: &Value) -> String {
