@@ -7,6 +7,8 @@ mod execution;
 #[cfg(test)]
 mod graphiql;
 #[cfg(test)]
+mod guide;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod platform;
