@@ -36,7 +36,7 @@ impl Live {
     pub(crate) fn connection(&self) -> Result<Connection, ServerError> {
         let permit = Arc::clone(&self.connections).try_acquire_owned();
         let full = |_| refusal("TOO_MANY_CONNECTIONS", "too many connections are open: come back later");
-        permit.map(|_permit| Connection { _permit }).map_err(full)
+        permit.map(|permit| Connection { _permit: permit }).map_err(full)
     }
 
     /// Room for one more subscription of this principal, over whichever connection and with whichever

@@ -138,8 +138,8 @@ impl Conditions {
     pub(super) fn add(&mut self, left: &str, value: Option<impl Into<Bound>>) {
         if let Some(value) = value {
             self.values.push(value.into());
-            let joint = if self.text.is_empty() { " WHERE" } else { " AND" };
-            self.text.push_str(&format!("{joint} {left} ${}", self.values.len()));
+            let place = self.values.len().to_string();
+            self.push(&[left, " $", &place]);
         }
     }
 
@@ -159,9 +159,13 @@ impl Conditions {
     pub(super) fn among(&mut self, column: &str, keys: &[String]) {
         let first = self.values.len() + 1;
         let places: Vec<String> = (first..first + keys.len()).map(|place| format!("${place}")).collect();
-        let joint = if self.text.is_empty() { " WHERE" } else { " AND" };
-        self.text.push_str(&format!("{joint} {column} IN ({})", places.join(", ")));
+        self.push(&[column, " IN (", &places.join(", "), ")"]);
         self.values.extend(keys.iter().cloned().map(Bound::Text));
+    }
+
+    fn push(&mut self, parts: &[&str]) {
+        self.text.push_str(if self.text.is_empty() { " WHERE " } else { " AND " });
+        self.text.extend(parts.iter().copied());
     }
 
     /// `WHERE …`, or nothing.

@@ -59,15 +59,15 @@ async fn serve(
     let mut request = params.into_request(server.options.operations.as_ref()).map_err(Refusal::document)?;
     let kind = guard::admit(&mut request, &server.options.limits.document).map_err(Refusal::document)?;
     match kind {
-        OperationType::Mutation if !post => return Err(Refusal::method_not_allowed("a mutation needs POST", "POST")),
+        OperationType::Mutation if !post => Err(Refusal::method_not_allowed("a mutation needs POST", "POST")),
         OperationType::Subscription if Media::takes_events(&head.headers) => {
-            return sse::serve(server, id, request, caller, kind);
+            sse::serve(server, id, request, caller, kind)
         }
         OperationType::Subscription => {
             let message = "a subscription needs `Accept: text/event-stream`, or a WebSocket: /graphql/ws, subprotocol graphql-transport-ws";
-            return Err(Refusal::not_acceptable(message));
+            Err(Refusal::not_acceptable(message))
         }
-        _ if media == Media::Events => return sse::serve(server, id, request, caller, kind),
+        _ if media == Media::Events => sse::serve(server, id, request, caller, kind),
         _ => execute(server, id, media, request, caller).await,
     }
 }

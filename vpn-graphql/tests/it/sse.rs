@@ -135,7 +135,7 @@ async fn one_stream_too_many_is_refused_until_another_ends() {
     assert_eq!((refused.status.as_u16(), refused.code()), (429, "TOO_MANY_CONNECTIONS".into()));
     assert_eq!(refused.header("retry-after"), "5");
     streams.pop();
-    open(&router, query).await;
+    streams.push(open(&router, query).await);
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn a_principal_may_follow_so_much_and_no_more_on_all_connections_together(
     assert_eq!((refused.status.as_u16(), refused.code()), (429, "TOO_MANY_SUBSCRIPTIONS".into()));
     assert_eq!(events(&router, "{ who }").await, next(&json!({ "data": { "who": "ada" } })) + COMPLETE);
     drop(first);
-    open(&router, query).await;
+    let _third = open(&router, query).await;
 }
 
 #[tokio::test]
