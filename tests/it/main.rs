@@ -1,11 +1,15 @@
 //! The integration tests: one binary, so that services are started once.
 
 #[cfg(test)]
-mod audit_chain;
+mod audit;
+#[cfg(test)]
+mod backup;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod host;
+#[cfg(test)]
+mod host_fails;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
@@ -14,6 +18,8 @@ mod lock;
 mod queue;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod restore;
 #[cfg(test)]
 mod service;
 #[cfg(test)]

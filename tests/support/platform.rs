@@ -43,7 +43,7 @@ pub struct TestPlatform {
     pub admin: Caller,
     /// The server that clients are created on.
     pub server: Server,
-    vault: Vault,
+    pub(crate) vault: Vault,
 }
 
 /// A worker in this process.
@@ -106,16 +106,20 @@ impl TestPlatform {
 
     /// A worker, in a hurry.
     pub fn worker(&self) -> Result<TestWorker> {
-        let deps = worker::Deps {
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(worker::run(self.deps()?, hurried(), stop.clone()));
+        Ok(TestWorker { stop, running })
+    }
+
+    /// What a worker works with.
+    pub(crate) fn deps(&self) -> Result<worker::Deps> {
+        Ok(worker::Deps {
             store: self.db.another_store()?,
             redis_url: SecretString::from(self.sandbox.redis()?.url()),
             hosts: Hosts::over(Arc::clone(&self.faults) as _),
             vault: self.vault.clone(),
             ambient: Ambient::system(),
-        };
-        let stop = CancellationToken::new();
-        let running = tokio::spawn(worker::run(deps, hurried(), stop.clone()));
-        Ok(TestWorker { stop, running })
+        })
     }
 
     /// A new client, `pending`, with a name that the shared host does not have yet.
@@ -215,7 +219,7 @@ pub fn caller(name: &str, role: Role) -> Result<Caller> {
 }
 
 /// Everything shorter than in production, in the same proportions.
-fn hurried() -> worker::Options {
+pub(crate) fn hurried() -> worker::Options {
     worker::Options {
         concurrency: 4,
         drain: Duration::from_secs(10),

@@ -15,6 +15,8 @@
 //! | [`service`] | the use cases: authorise, validate, persist with audit, ring |
 //! | [`events`] | live status, resumable |
 //! | [`vault`] | profiles, sealed |
+//! | [`backup`] | the whole database in a file, and back |
+//! | `reconcile` | the database brought level with a VPN host that is ahead of it (feature `worker`) |
 //! | [`config`], [`telemetry`], [`clock`], [`error`] | what every program needs |
 //!
 //! # Embedding
@@ -70,6 +72,11 @@
 //! `examples/embed.rs` in the repository goes on from here: it provisions, watches, and revokes.
 
 pub mod audit;
+pub mod backup;
+#[cfg(feature = "crash-points")]
+pub mod boundary;
+#[cfg(not(feature = "crash-points"))]
+mod boundary;
 pub mod clock;
 pub mod config;
 pub mod domain;
@@ -80,6 +87,8 @@ pub mod host;
 pub mod jobs;
 pub mod lock;
 pub mod queue;
+#[cfg(feature = "worker")]
+pub mod reconcile;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod service;

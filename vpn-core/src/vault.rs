@@ -65,6 +65,12 @@ impl Vault {
         Ok(Self { cipher, key_id })
     }
 
+    /// The public name of the key, by which a sealed profile tells what opens it.
+    #[must_use]
+    pub fn key_id(&self) -> String {
+        hex::encode(self.key_id)
+    }
+
     /// Seals the profile of a client.
     pub fn seal(&self, profile: &SecretString, client: &Client, ambient: &Ambient) -> Result<Vec<u8>, VaultError> {
         let nonce = ambient.random::<NONCE>();

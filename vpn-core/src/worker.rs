@@ -11,7 +11,7 @@ use crate::{
     host::Hosts,
     jobs::{JobPolicy, Runner, SweepPolicy, Sweeper},
     lock::{LockPolicy, Locks, RedisUnfit, check_redis, connect_lazy},
-    queue::{Bell, Doorbell, WorkerOptions, answer_rings},
+    queue::{Bell, WorkerOptions, answer_rings},
     store::{Store, StoreError},
     vault::Vault,
 };
@@ -20,6 +20,9 @@ use crate::{
 const QUEUE_RESPONSE: Duration = Duration::from_secs(10);
 /// The same for locks and events: a job is waiting.
 const LOCK_RESPONSE: Duration = Duration::from_secs(2);
+
+/// How long a stopping worker waits for the sweeper's round that is under way.
+const SWEEPING: Duration = Duration::from_secs(1);
 
 /// What a worker works with.
 pub struct Deps {
@@ -62,6 +65,29 @@ impl Default for Options {
     }
 }
 
+#[cfg(all(feature = "crash-points", debug_assertions))]
+impl Options {
+    /// The same in a hurry, if a test's environment wants it (`VPN_TESTS_HURRY`): a lease of so many
+    /// milliseconds, and everything else in proportion.
+    #[must_use]
+    pub fn hurried_if_wanted(self) -> Self {
+        use crate::jobs::RetryPolicy;
+
+        let Some(lease) = crate::boundary::hurry() else { return self };
+        Self {
+            lock: LockPolicy { lease, grace: lease / 4, max_hold: lease * 8, ..self.lock },
+            jobs: JobPolicy {
+                lease,
+                needed: lease / 8,
+                retry: RetryPolicy { base: lease / 30, cap: lease / 4 },
+                settle: lease / 30,
+            },
+            sweep: SweepPolicy { every: lease / 15, unanswered: lease, unanswered_when_busy: lease * 3 },
+            ..self
+        }
+    }
+}
+
 /// Why a worker did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
@@ -81,52 +107,78 @@ pub enum WorkerError {
 /// Redis and the database may be away at the start: it waits for them. It does not start with a Redis
 /// that may evict locks, nor with a database that was never set up.
 pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Result<(), WorkerError> {
-    let url = deps.redis_url.expose_secret();
-    let queue = connect_lazy(url, QUEUE_RESPONSE).map_err(WorkerError::Url)?;
-    let redis = connect_lazy(url, LOCK_RESPONSE).map_err(WorkerError::Url)?;
-    if stop.run_until_cancelled(ready(&deps.store, &redis)).await.transpose()?.is_none() {
+    let url = deps.redis_url.expose_secret().to_owned();
+    let queue = connect_lazy(&url, QUEUE_RESPONSE).map_err(WorkerError::Url)?;
+    let redis = connect_lazy(&url, LOCK_RESPONSE).map_err(WorkerError::Url)?;
+    let Some(owner) = stop.run_until_cancelled(ready(&deps.store, &redis)).await.transpose()? else {
         return Ok(());
-    }
-    let bell: Arc<dyn Doorbell> = Arc::new(Bell::new(redis.clone()));
-    let events = Events::follow(deps.store.clone(), Some((redis.clone(), url.to_owned())));
-    let sweeper =
-        Sweeper { store: deps.store.clone(), bell: Arc::clone(&bell), events: events.clone(), policy: options.sweep };
-    let runner = Runner {
-        store: deps.store,
-        locks: Locks::new(redis, options.lock, deps.ambient.clone()),
-        hosts: deps.hosts,
-        vault: deps.vault,
-        events,
-        bell,
-        ambient: deps.ambient.clone(),
-        policy: options.jobs,
     };
-    let sweeping = tokio::spawn(sweeper.run(stop.clone()));
+    let ambient = deps.ambient.clone();
+    let runner = runner(deps, &redis, options, &owner);
+    let sweeper = Sweeper {
+        store: runner.store.clone(),
+        bell: Arc::clone(&runner.bell),
+        events: runner.events.clone(),
+        policy: options.sweep,
+    };
+    let mut sweeping = tokio::spawn(sweeper.run(stop.clone()));
     let settings = WorkerOptions { concurrency: options.concurrency, drain: options.drain };
     tracing::info!(worker.concurrency = options.concurrency, "the worker is ready");
-    answer_rings(url, queue, &deps.ambient, Arc::new(runner), settings, stop).await;
-    if let Err(error) = sweeping.await {
-        tracing::error!(%error, "the sweeper ended in disorder");
+    answer_rings(&url, queue, &ambient, Arc::new(runner), settings, stop).await;
+    match tokio::time::timeout(SWEEPING, &mut sweeping).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the sweeper ended in disorder"),
+        // Redis or the database hangs; what the round was about to do is done by another sweeper.
+        Err(_) => sweeping.abort(),
     }
     tracing::info!("the worker has stopped");
     Ok(())
 }
 
-/// Waits for the database and Redis. An error that waiting cannot cure is returned.
-async fn ready(store: &Store, redis: &redis::aio::ConnectionManager) -> Result<(), WorkerError> {
+/// What runs jobs, in the name of the platform that `owner` names.
+fn runner(deps: Deps, redis: &redis::aio::ConnectionManager, options: Options, owner: &str) -> Runner {
+    let url = deps.redis_url.expose_secret().to_owned();
+    Runner {
+        locks: Locks::new(redis.clone(), options.lock, deps.ambient.clone()),
+        hosts: deps.hosts.owned_by(owner),
+        vault: deps.vault,
+        events: Events::follow(deps.store.clone(), Some((redis.clone(), url))),
+        bell: Arc::new(Bell::new(redis.clone())),
+        store: deps.store,
+        ambient: deps.ambient,
+        policy: options.jobs,
+    }
+}
+
+/// What runs jobs, for whoever runs single ones by hand. Database and Redis have to answer.
+pub async fn by_hand(deps: Deps, options: Options) -> Result<Runner, WorkerError> {
+    let redis = connect_lazy(deps.redis_url.expose_secret(), LOCK_RESPONSE).map_err(WorkerError::Url)?;
+    deps.store.opened().await?;
+    check_redis(&redis).await?;
+    let owner = deps.store.platform_id().await?;
+    Ok(runner(deps, &redis, options, &owner))
+}
+
+/// Waits for the database and Redis, and gives the platform's id. An error that waiting cannot cure is
+/// returned.
+async fn ready(store: &Store, redis: &redis::aio::ConnectionManager) -> Result<String, WorkerError> {
     let mut looks = tokio::time::interval(Duration::from_millis(500));
     loop {
         looks.tick().await;
-        match store.opened().await {
-            Ok(_) => {}
+        let opened = async {
+            store.opened().await?;
+            store.platform_id().await
+        };
+        let platform = match opened.await {
+            Ok(platform) => platform,
             Err(error) if error.is_retryable() => {
                 tracing::warn!(%error, "waiting for the database");
                 continue;
             }
             Err(error) => return Err(error.into()),
-        }
+        };
         match check_redis(redis).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(platform),
             Err(RedisUnfit::Redis(error)) => tracing::warn!(%error, "waiting for Redis"),
             Err(unfit) => return Err(unfit.into()),
         }

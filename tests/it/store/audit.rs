@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use vpn_core::{
     audit::{Action, Entry, GENESIS, JobAct},
     domain::{Caller, ClientStatus, JobKind, RequestId, Role},
-    store::{AuditFilter, PageRequest, TimeRange},
+    store::{AuditFilter, PageRequest},
 };
 use vpn_tests::{World, on_every_database, told};
 
@@ -108,7 +108,7 @@ async fn entries_are_found_by_when_it_happened(world: World) -> Result<()> {
     let all = reader.audit_page(&AuditFilter::default(), &PageRequest::first(10)).await?.items;
     for middle in all.iter().map(|entry| entry.columns.at) {
         for (from, until) in [(Some(middle), None), (None, Some(middle))] {
-            let filter = AuditFilter { at: TimeRange { from, until }, ..AuditFilter::default() };
+            let filter = AuditFilter { since: from, until, ..AuditFilter::default() };
             let found = reader.audit_page(&filter, &PageRequest::first(10)).await?.items;
             let within = |at| from.is_none_or(|from| at >= from) && until.is_none_or(|until| at < until);
             let expected = all.iter().filter(|entry| within(entry.columns.at)).map(|entry| entry.seq);

@@ -181,7 +181,7 @@ async fn clients_are_found_by_when_they_were_recorded(world: World) -> Result<()
     for middle in all.iter().map(|client| client.created_at) {
         let range = [(Some(middle), None), (None, Some(middle)), (Some(middle), Some(middle))];
         for (from, until) in range {
-            let filter = ClientFilter { created_at: TimeRange { from, until }, ..ClientFilter::default() };
+            let filter = ClientFilter { created_at: TimeRange { since: from, until }, ..ClientFilter::default() };
             let found = world.store().read().await?.clients(&filter, &PageRequest::first(10)).await?.items;
             let within = |at| from.is_none_or(|from| at >= from) && until.is_none_or(|until| at < until);
             let expected: Vec<_> = all.iter().filter(|client| within(client.created_at)).cloned().collect();
@@ -208,7 +208,7 @@ async fn clients_are_found_by_status_server_and_name(world: World) -> Result<()>
                 status: Some(ClientStatus::Active),
                 server_id: Some(active.server_id),
                 name: Some(active.name.to_string()),
-                created_at: TimeRange { from: Some(active.created_at), until: None },
+                created_at: TimeRange { since: Some(active.created_at), until: None },
             },
             vec![&active],
         ),

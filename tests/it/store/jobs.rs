@@ -176,7 +176,7 @@ async fn jobs_are_found_by_when_they_were_asked_for(world: World) -> Result<()> 
     }
     for middle in all.iter().map(|job| job.queued_at) {
         for (from, until) in [(Some(middle), None), (None, Some(middle))] {
-            let filter = JobFilter { queued_at: TimeRange { from, until }, ..JobFilter::default() };
+            let filter = JobFilter { queued_at: TimeRange { since: from, until }, ..JobFilter::default() };
             let found = world.store().read().await?.jobs(&filter, &PageRequest::first(10)).await?.items;
             let within = |at| from.is_none_or(|from| at >= from) && until.is_none_or(|until| at < until);
             assert_eq!(found, all.iter().filter(|job| within(job.queued_at)).cloned().collect::<Vec<_>>());

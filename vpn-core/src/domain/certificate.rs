@@ -14,6 +14,9 @@ use crate::clock::{Ambient, Timestamp};
 pub struct Serial(String);
 
 impl Serial {
+    /// The lowest there can be.
+    pub const LOWEST: &'static str = "10000000000000000000000000000000";
+
     /// A new one.
     #[must_use]
     pub fn generate(ambient: &Ambient) -> Self {

@@ -43,7 +43,7 @@ impl Role {
             P::CreateClient | P::ProvisionClient | P::RevokeClient | P::RetryJob | P::DeliverProfile => {
                 matches!(self, Self::Operator | Self::Admin)
             }
-            P::RegisterServer | P::ManageTokens => matches!(self, Self::Admin),
+            P::RegisterServer | P::ReconcileServer | P::ManageTokens => matches!(self, Self::Admin),
         }
     }
 }
@@ -80,13 +80,15 @@ pub enum Permission {
     DeliverProfile,
     /// Make a VPN host known.
     RegisterServer,
+    /// Bring the database level with a VPN host that is ahead of it.
+    ReconcileServer,
     /// Make, list and revoke tokens.
     ManageTokens,
 }
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ReadClients,
         Self::ReadHealth,
         Self::ReadAudit,
@@ -96,6 +98,7 @@ impl Permission {
         Self::RetryJob,
         Self::DeliverProfile,
         Self::RegisterServer,
+        Self::ReconcileServer,
         Self::ManageTokens,
     ];
 
@@ -112,6 +115,7 @@ impl Permission {
             Self::RetryJob => "job.retry",
             Self::DeliverProfile => "profile.deliver",
             Self::RegisterServer => "server.register",
+            Self::ReconcileServer => "server.reconcile",
             Self::ManageTokens => "token.manage",
         }
     }

@@ -57,7 +57,10 @@ pub enum HostErrorKind {
     #[error("holds something else under this name or serial ({0}): compare its list with the platform's")]
     Conflict(String),
     /// The serial is revoked there.
-    #[error("has this client revoked ({0}), which is final: create a new client")]
+    #[error(
+        "has this client revoked ({0}), which is final: create a new client; if the platform knows nothing of a \
+         revocation, look at it with `vpn-worker reconcile --from-host` and the name of this host"
+    )]
     Revoked(String),
     /// Its state directory is damaged.
     #[error("reports that its state is damaged ({0}): look at the host before anything else")]
@@ -67,9 +70,13 @@ pub enum HostErrorKind {
     Trouble(String),
     /// It has seen a newer fencing token.
     #[error(
-        "has seen a newer fencing token ({0}): if the platform's database was restored from a backup, the host is ahead of it"
+        "is ahead of the platform's database, and refuses to go back {0}; if the database was restored from a backup, \
+         look at it with `vpn-worker reconcile --from-host` and the name of this host"
     )]
     StaleFence(String),
+    /// It belongs to another platform.
+    #[error("belongs to another platform ({0})")]
+    OtherOwner(String),
     /// An OpenVPN server lives and does not answer.
     #[error("its OpenVPN server does not answer on the management socket: whether sessions are left is not proven")]
     SessionsUnproven,
@@ -98,6 +105,7 @@ impl HostErrorKind {
             Self::Damaged(_) => "HOST_DAMAGED",
             Self::Trouble(_) => "HOST_TROUBLE",
             Self::StaleFence(_) => "HOST_AHEAD",
+            Self::OtherOwner(_) => "HOST_OWNED",
             Self::SessionsUnproven => "SESSIONS_UNPROVEN",
             Self::SessionsLeft(_) => "SESSIONS_LEFT",
             Self::Unintelligible(_) => "HOST_UNINTELLIGIBLE",

@@ -63,14 +63,15 @@ impl Evidence {
     }
 
     /// The host refused, with a code of the contract.
-    pub(super) fn refused(self, code: u32, said: String) -> HostError {
+    pub(super) fn refused(self, code: u32, said: String, request: &Request) -> HostError {
         let kind = match code {
             64 => HostErrorKind::BadRequest(said),
             65 => HostErrorKind::Conflict(said),
             66 => HostErrorKind::Revoked(said),
             70 => HostErrorKind::Damaged(said),
             69 | 74 | 75 => HostErrorKind::Trouble(said),
-            76 => HostErrorKind::StaleFence(said),
+            76 => HostErrorKind::StaleFence(format!("for {}: {said}", request.about().unwrap_or("nobody"))),
+            77 => HostErrorKind::OtherOwner(said),
             _ => HostErrorKind::Unintelligible(format!("unknown exit status {code}: {said}")),
         };
         HostError { server: self.server.clone(), kind, evidence: Some(self) }

@@ -5,12 +5,14 @@
 //! call that changes something takes a [`Fence`]: without a lock it cannot be made.
 
 mod certificate;
+mod csr;
 mod error;
 mod evidence;
 #[cfg(feature = "sandbox")]
 mod faulty;
 #[cfg(feature = "worker")]
 mod key;
+mod record;
 mod reply;
 mod request;
 #[cfg(feature = "worker")]
@@ -18,17 +20,19 @@ mod ssh;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::domain::{Client, Fence, JobId, ProvisionInput, Server};
+use crate::domain::{Client, Fence, JobId, ProvisionInput, Serial, Server};
 
-pub use certificate::{CertificateFault, certificate_of_profile, check_csr};
+pub use certificate::{CertificateFault, certificate_of_profile};
+pub use csr::check_csr;
 pub use error::{HostError, HostErrorKind};
 pub use evidence::Evidence;
 #[cfg(feature = "sandbox")]
 pub use faulty::{Fault, FaultyTransport};
 #[cfg(feature = "worker")]
 pub use key::{HostKeyVerdict, fingerprint, judge};
+pub use record::{HostRecord, RecordState};
 pub use request::Request;
 #[cfg(feature = "worker")]
 pub use ssh::{SshOptions, SshTransport};
@@ -160,13 +164,21 @@ impl Killed {
 #[derive(Clone)]
 pub struct Hosts {
     transport: Arc<dyn Transport>,
+    owner: Option<Arc<str>>,
 }
 
 impl Hosts {
     /// Over this transport.
     #[must_use]
     pub fn over(transport: Arc<dyn Transport>) -> Self {
-        Self { transport }
+        Self { transport, owner: None }
+    }
+
+    /// In the name of this platform, 32 hexadecimal digits. A host lets the first platform that comes
+    /// with a name change something, and no other.
+    #[must_use]
+    pub fn owned_by(self, platform: &str) -> Self {
+        Self { owner: Some(platform.into()), ..self }
     }
 
     /// Ensures that the client's certificate exists, and gives the profile. Idempotent: the same order
@@ -223,7 +235,32 @@ impl Hosts {
         }
     }
 
+    /// What the host knows of every serial. Many pages for a host with many; changes nothing.
+    pub async fn inventory(&self, server: &Server) -> Result<Vec<HostRecord>, HostError> {
+        let (mut records, mut from) = (Vec::new(), Serial::LOWEST.to_owned());
+        loop {
+            let (reply, evidence) = self.call(server, Request::inventory(&from)).await?;
+            let Some(next) = reply.field("next").map(str::to_owned) else {
+                return Err(evidence.unexpected("the reply does not say where the next page begins"));
+            };
+            let Some(page) = reply.into_payload() else { return Err(evidence.unexpected("the reply has no payload")) };
+            for line in page.expose_secret().lines().filter(|line| !line.is_empty()) {
+                match line.parse() {
+                    Ok(record) => records.push(record),
+                    Err(error) => return Err(evidence.unexpected(&format!("{error}"))),
+                }
+            }
+            match next.parse::<Serial>() {
+                // Every page goes on behind the last one, or this would never end.
+                Ok(_) if next > from => from = next,
+                Err(_) if next == "none" => return Ok(records),
+                _ => return Err(evidence.unexpected("the next page begins nowhere")),
+            }
+        }
+    }
+
     async fn call(&self, server: &Server, request: Request) -> Result<(Reply, Evidence), HostError> {
+        let request = request.owned_by(self.owner.as_deref()).close();
         let ran = self.transport.run(server, &request).await;
         let output = ran.map_err(|kind| HostError::before_reply(server, kind))?;
         let parsed = Reply::parse(&output.stdout);
@@ -232,7 +269,7 @@ impl Hosts {
             Ok(reply) if output.exit == 0 && reply.is_ok() => Ok((reply, evidence)),
             Ok(reply) if !reply.is_ok() && reply.number("code") == Some(output.exit) => {
                 let said = reply.field("error").unwrap_or_default().to_owned();
-                Err(evidence.refused(output.exit, said))
+                Err(evidence.refused(output.exit, said, &request))
             }
             Ok(_) => Err(evidence.unexpected("the exit status does not fit the reply")),
             Err(fault) => Err(evidence.unexpected(&fault.to_string())),

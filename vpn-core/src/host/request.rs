@@ -10,6 +10,8 @@ use crate::domain::ProvisionInput;
 #[derive(Clone, Debug)]
 pub struct Request {
     verb: &'static str,
+    /// For whom, in words.
+    about: Option<String>,
     text: String,
 }
 
@@ -24,24 +26,37 @@ impl Request {
         for line in input.csr.iter().flat_map(|pem| base64_lines(pem)) {
             request.line("csr", line);
         }
-        request.close()
+        request
     }
 
     pub(super) fn acknowledge(order: Order<'_>) -> Self {
-        Self::fenced("ack", order).close()
+        Self::fenced("ack", order)
     }
 
     pub(super) fn revoke(order: Order<'_>) -> Self {
-        Self::fenced("revoke", order).close()
+        Self::fenced("revoke", order)
     }
 
     pub(super) fn kill(order: Order<'_>) -> Self {
-        Self::fenced("kill", order).close()
+        Self::fenced("kill", order)
+    }
+
+    /// A page of what the host knows, from this serial on.
+    pub(super) fn inventory(from: &str) -> Self {
+        let mut request = Self::new("inventory");
+        request.line("serial", from);
+        request
+    }
+
+    fn new(verb: &'static str) -> Self {
+        let mut request = Self { verb, about: None, text: "vpn-host 1\n".to_owned() };
+        request.line("verb", verb);
+        request
     }
 
     fn fenced(verb: &'static str, order: Order<'_>) -> Self {
-        let mut request = Self { verb, text: "vpn-host 1\n".to_owned() };
-        request.line("verb", verb);
+        let mut request = Self::new(verb);
+        request.about = Some(format!("the client {} ({})", order.client.name, order.client.id));
         request.line("client", &order.client.id.to_string());
         request.line("job", &order.job.to_string());
         request.line("fence", &order.fence.token().to_string());
@@ -55,7 +70,15 @@ impl Request {
         let _infallible = writeln!(self.text, "{key}={value}");
     }
 
-    fn close(mut self) -> Self {
+    /// Says which platform asks; only what changes something is asked in its name.
+    pub(super) fn owned_by(mut self, owner: Option<&str>) -> Self {
+        if let Some(owner) = owner.filter(|_| self.about.is_some()) {
+            self.line("owner", owner);
+        }
+        self
+    }
+
+    pub(super) fn close(mut self) -> Self {
         let counted = self.text.len();
         self.line("end", &counted.to_string());
         self
@@ -65,6 +88,11 @@ impl Request {
     #[must_use]
     pub const fn verb(&self) -> &'static str {
         self.verb
+    }
+
+    /// For whom, in words; `None` for what is about the host itself.
+    pub(super) fn about(&self) -> Option<&str> {
+        self.about.as_deref()
     }
 
     /// The bytes for the host's standard input.

@@ -1,6 +1,7 @@
 //! Why an attempt did not reach its end, and what that means for the job.
 
 use crate::{
+    boundary::Struck,
     domain::JobFailure,
     host::{CertificateFault, Evidence, HostError},
     lock::LeaseLost,
@@ -27,12 +28,18 @@ pub(super) enum StepError {
     /// The host was told to forget a key that the platform does not have.
     #[error(
         "the host has forgotten the private key, and the platform does not have the profile (was its database restored \
-         from a backup?): revoke this client and create a new one"
+         from a backup? then look at it with `vpn-worker reconcile`): revoke this client and create a new one"
     )]
     KeyLost,
     /// A person asked for the client's end meanwhile.
     #[error("the client's revocation was asked for while it was being provisioned")]
     Overtaken,
+}
+
+impl From<Struck> for StepError {
+    fn from(struck: Struck) -> Self {
+        Self::Store(struck.into())
+    }
 }
 
 impl StepError {

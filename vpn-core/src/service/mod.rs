@@ -8,6 +8,7 @@ mod audit;
 mod clients;
 mod health;
 mod live;
+mod local;
 mod once;
 mod profiles;
 mod reads;
@@ -33,9 +34,12 @@ use crate::{
     vault::Vault,
 };
 
-pub use audit::{VerifyError, verify_audit_log};
+pub use audit::{
+    AuditTree, Checkpointer, Rhythm, VerifyError, export_audit_log, verify_audit_log, verify_audit_log_against,
+};
 pub use clients::CreateClient;
 pub use health::{Health, HealthCheck, HealthStatus};
+pub use local::local_caller;
 pub use profiles::Delivered;
 pub use servers::RegisterServer;
 pub use tokens::{CreateToken, NewlyMade};
@@ -71,6 +75,7 @@ pub struct Deps {
 pub struct Platform {
     deps: Arc<Deps>,
     refusals: Arc<refusals::Refusals>,
+    tiles: Arc<audit::Tiles>,
 }
 
 impl std::fmt::Debug for Platform {
@@ -92,7 +97,7 @@ impl Platform {
     /// Over these parts.
     #[must_use]
     pub fn new(deps: Deps) -> Self {
-        Self { deps: Arc::new(deps), refusals: Arc::default() }
+        Self { deps: Arc::new(deps), refusals: Arc::default(), tiles: Arc::default() }
     }
 
     /// The usual composition: this database and this Redis, and whatever time and randomness there is.
@@ -122,7 +127,7 @@ impl Platform {
     }
 
     /// Deny by default; a refusal is audited before it is answered.
-    async fn authorise(&self, caller: &Caller, permission: Permission) -> Result<(), Error> {
+    pub(crate) async fn authorise(&self, caller: &Caller, permission: Permission) -> Result<(), Error> {
         if caller.role.may(permission) {
             return Ok(());
         }

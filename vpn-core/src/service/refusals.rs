@@ -3,10 +3,8 @@
 
 use std::{
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
-
-use tokio::time::Instant;
 
 /// Recorded at once.
 const BURST: u32 = 100;
@@ -33,15 +31,17 @@ impl Default for Refusals {
 }
 
 impl Refusals {
-    /// Whether this refusal is to be recorded: then, how many were not since the last one that was.
-    pub(super) fn next(&self) -> Option<u64> {
+    /// Whether this refusal, at `now`, is to be recorded: then, how many were not since the last one that
+    /// was.
+    pub(super) fn next(&self, now: Instant) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let earned = u32::try_from(state.since.elapsed().as_millis() / EVERY.as_millis()).unwrap_or(BURST);
+        let passed = now.saturating_duration_since(state.since);
+        let earned = u32::try_from(passed.as_millis() / EVERY.as_millis()).unwrap_or(BURST);
         if earned > 0 {
             state.left = state.left.saturating_add(earned).min(BURST);
             state.since += EVERY * earned.min(BURST);
             if state.left == BURST {
-                state.since = Instant::now();
+                state.since = now;
             }
         }
         if state.left == 0 {
@@ -57,17 +57,17 @@ impl Refusals {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_flood_is_counted_and_told_of_later() {
-        let refusals = Refusals::default();
-        let recorded = (0..1000).filter(|_| refusals.next().is_some()).count();
-        assert_eq!(recorded, 100);
-        tokio::time::advance(Duration::from_millis(250)).await;
-        assert_eq!(refusals.next(), Some(900));
-        assert_eq!(refusals.next(), Some(0));
-        assert_eq!(refusals.next(), None);
-        tokio::time::advance(Duration::from_hours(1)).await;
-        assert_eq!(refusals.next(), Some(1));
-        assert_eq!((0..1000).filter(|_| refusals.next().is_some()).count(), 99);
+    #[test]
+    fn a_flood_is_counted_and_told_of_later() {
+        let (refusals, begun) = (Refusals::default(), Instant::now());
+        let recorded = |now| (0..1000).filter(|_| refusals.next(now).is_some()).count();
+        assert_eq!(recorded(begun), 100);
+        let soon = begun + Duration::from_millis(250);
+        assert_eq!(refusals.next(soon), Some(900));
+        assert_eq!(refusals.next(soon), Some(0));
+        assert_eq!(refusals.next(soon), None);
+        let later = begun + Duration::from_hours(1);
+        assert_eq!(refusals.next(later), Some(1));
+        assert_eq!(recorded(later), 99);
     }
 }

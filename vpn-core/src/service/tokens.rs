@@ -71,7 +71,7 @@ impl Platform {
     }
 
     async fn record_refusal(&self, refused: (&'static str, Option<TokenId>), request: RequestId) -> Result<(), Error> {
-        let Some(untold) = self.refusals.next() else { return Ok(()) };
+        let Some(untold) = self.refusals.next(std::time::Instant::now()) else { return Ok(()) };
         let (why, id) = refused;
         let mut entry = Entry::by_anonymous(request, Action::AuthenticationRefused).with("why", why);
         if let Some(id) = id {

@@ -5,7 +5,11 @@ use std::ops::DerefMut;
 
 use sqlx::AnyConnection;
 
-use super::{Handle, Page, PageRequest, StoreError, TimeRange, Tx, page::Conditions, row};
+use super::{
+    Handle, Page, PageRequest, StoreError, TimeRange, Tx,
+    page::{Conditions, may_be_stored},
+    row,
+};
 use crate::domain::{
     Certificate, Client, ClientId, ClientState, ClientStatus, CommonName, Fence, FencingToken, Reason, Serial, ServerId,
 };
@@ -50,6 +54,9 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         filter: &ClientFilter,
         page: &PageRequest<ClientId>,
     ) -> Result<Page<Client>, StoreError> {
+        if filter.name.as_deref().is_some_and(|name| !may_be_stored(name)) {
+            return Ok(Page::empty());
+        }
         let mut conditions = Conditions::default();
         conditions.add("status =", filter.status.map(|status| status.as_str().to_owned()));
         conditions.add("server_id =", filter.server_id.map(|id| id.to_string()));
@@ -122,9 +129,18 @@ impl Tx {
         self.touches_one(query).await
     }
 
+    /// Raises the client's fence to what its VPN host has seen. It cannot fall, so nobody has to hold the
+    /// client's lock for this: whoever works under an older token is stopped by it.
+    pub async fn raise_fence(&mut self, id: ClientId, seen: FencingToken) -> Result<(), StoreError> {
+        let sql =
+            self.dialect.sql("UPDATE clients SET fence = $1 WHERE id = $2 AND fence < $3 AND status <> 'revoked'");
+        let token = seen.get();
+        self.touches_one(sqlx::query(sql).bind(token).bind(id.to_string()).bind(token)).await
+    }
+
     /// Raises the client's fence to a strictly newer token; a provision only while nobody asked for
     /// the client's end.
-    pub(super) async fn adopt_client(
+    pub(crate) async fn adopt_client(
         &mut self,
         id: ClientId,
         fence: &Fence,

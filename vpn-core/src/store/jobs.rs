@@ -4,7 +4,12 @@ use std::{ops::DerefMut, time::Duration};
 
 use sqlx::AnyConnection;
 
-use super::{Handle, Page, PageRequest, StoreError, TimeRange, Tx, page::Conditions, row, row::Reading};
+use super::{
+    Handle, Page, PageRequest, StoreError, TimeRange, Tx,
+    page::{Conditions, may_be_stored},
+    row,
+    row::Reading,
+};
 use crate::{
     clock::Timestamp,
     domain::{ClientId, Fence, Job, JobFailure, JobId, JobInput, JobKind, JobState, RequestId, Step},
@@ -67,6 +72,9 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
 
     /// A page of jobs, newest first.
     pub async fn jobs(&mut self, filter: &JobFilter, page: &PageRequest<JobId>) -> Result<Page<Job>, StoreError> {
+        if filter.requested_by.as_deref().is_some_and(|name| !may_be_stored(name)) {
+            return Ok(Page::empty());
+        }
         let mut conditions = Conditions::default();
         conditions.add("client_id =", filter.client_id.map(|id| id.to_string()));
         conditions.add("kind =", filter.kind.map(|kind| kind.as_str().to_owned()));

@@ -8,6 +8,7 @@ mod audit;
 mod clients;
 mod connect;
 mod dialect;
+mod dump;
 mod each;
 mod error;
 mod idempotency;
@@ -29,6 +30,7 @@ pub use audit::{AuditFilter, Head};
 pub use clients::{ClientFilter, NewClient};
 pub use connect::{Opened, StoreOptions};
 pub use dialect::Dialect;
+pub use dump::{Row, RowFault, Snapshot, Table};
 pub use error::StoreError;
 pub use idempotency::{IdempotencyRecord, Remembered};
 pub use jobs::{Due, JobFilter, NewJob};
@@ -92,6 +94,12 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         Ok(rows)
     }
 
+    /// The number of the newest migration.
+    async fn schema_version(&mut self) -> Result<i64, StoreError> {
+        let newest = "SELECT MAX(version) FROM _sqlx_migrations";
+        Ok(sqlx::query_scalar(newest).fetch_one(self.conn()).await?)
+    }
+
     async fn now(&mut self) -> Result<Timestamp, StoreError> {
         let micros: i64 = sqlx::query_scalar(self.dialect.now()).fetch_one(self.conn()).await?;
         Ok(Timestamp::from_micros(micros))
@@ -121,10 +129,17 @@ impl Store {
     /// A transaction. On SQLite it takes the write lock at once: a transaction that reads first and
     /// writes later would otherwise fail when another one wrote in between.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        let conn = match self.dialect {
-            Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
-            Dialect::Postgres | Dialect::MySql => self.pool.begin().await?,
-        };
+        let (pool, dialect) = (self.pool.clone(), self.dialect);
+        // In a task of its own, because it must not be cut off: sqlx knows of a transaction only once the
+        // answer to `BEGIN` has come. Dropped before that (a lock that is lost drops the work under it),
+        // the connection would go back to the pool with a transaction open on the server.
+        let begun = tokio::spawn(async move {
+            match dialect {
+                Dialect::Sqlite => pool.begin_with("BEGIN IMMEDIATE").await,
+                Dialect::Postgres | Dialect::MySql => pool.begin().await,
+            }
+        });
+        let conn = begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??;
         let mut handle = Handle { conn, dialect: self.dialect };
         let at = handle.now().await?;
         Ok(Tx { handle, at })
@@ -163,7 +178,7 @@ impl Tx {
     ) -> Result<i64, StoreError> {
         let more: Vec<Entry> = more.into_iter().collect();
         let last = self.append(std::iter::once(first).chain(more).collect()).await?;
-        self.handle.conn.commit().await?;
+        self.handle.conn.commit().await.map_err(StoreError::of_commit)?;
         Ok(last)
     }
 

@@ -69,6 +69,11 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// Nothing at all.
+    pub(super) const fn empty() -> Self {
+        Self { items: Vec::new(), has_next: false, has_previous: false }
+    }
+
     /// What was asked for, of rows in [`PageRequest::order`]. On the side where nothing was counted, there
     /// is more if a key was given there: the entry with that key, for one.
     pub(super) fn cut<K>(mut items: Vec<T>, asked: &PageRequest<K>) -> Self {
@@ -89,9 +94,15 @@ impl<T> Page<T> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeRange {
     /// At this instant or later.
-    pub from: Option<Timestamp>,
+    pub since: Option<Timestamp>,
     /// Before this instant.
     pub until: Option<Timestamp>,
+}
+
+/// Whether a name that somebody looks for could be stored at all: 1 to 100 printable ASCII characters.
+/// Of others, databases disagree on how to compare them, or refuse them.
+pub(super) fn may_be_stored(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// The conditions of a filtered list. Values are bound, never written into the text.
@@ -145,7 +156,7 @@ impl Conditions {
 
     /// Only what is in this range.
     pub(super) fn within(&mut self, column: &str, range: TimeRange) {
-        self.add(&format!("{column} >="), range.from.map(Timestamp::micros));
+        self.add(&format!("{column} >="), range.since.map(Timestamp::micros));
         self.add(&format!("{column} <"), range.until.map(Timestamp::micros));
     }
 
@@ -176,6 +187,13 @@ impl Conditions {
     /// The place of a parameter that is bound behind all of these.
     pub(super) fn next_place(&self) -> usize {
         self.values.len() + 1
+    }
+
+    /// `AND {left} ({one}, {other})`, where `left` is such as `(at, seq) <`.
+    pub(super) fn add_pair(&mut self, left: &str, one: impl Into<Bound>, other: impl Into<Bound>) {
+        let first = self.next_place();
+        self.values.extend([one.into(), other.into()]);
+        self.push(&[left, " ", &format!("(${first}, ${})", first + 1)]);
     }
 
     /// The whole query; `LIMIT` is its last parameter.

@@ -4,7 +4,7 @@ use std::ops::DerefMut;
 
 use sqlx::AnyConnection;
 
-use super::{Handle, StoreError, Tx, row::Reading};
+use super::{Handle, Store, StoreError, Tx, connect::LOG_ORIGIN, row::Reading};
 
 impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
     /// The setting with this name.
@@ -12,6 +12,15 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         let sql = self.dialect.sql("SELECT value FROM settings WHERE name = $1");
         let found = sqlx::query(sql).bind(name).fetch_optional(self.conn()).await?;
         found.map(|row| Reading::of(&row, "settings").text("value")).transpose()
+    }
+}
+
+impl Store {
+    /// The name of this platform to its VPN hosts: 32 hexadecimal digits, the same after a restore.
+    pub async fn platform_id(&self) -> Result<String, StoreError> {
+        let origin = self.read().await?.setting(LOG_ORIGIN).await?;
+        let id = origin.as_deref().and_then(|origin| origin.rsplit('/').next()).map(str::to_owned);
+        id.ok_or_else(|| StoreError::Schema("the database is not set up: run `vpn-graphql migrate`".to_owned()))
     }
 }
 

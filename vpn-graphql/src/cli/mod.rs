@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod backup;
 #[cfg(feature = "dev")]
 mod dev;
 mod probe;
@@ -46,9 +47,13 @@ enum Command {
     /// Make, list and revoke access tokens.
     #[command(subcommand)]
     Token(token::Token),
-    /// Check the audit log.
+    /// Check the audit log, sign for it, take it elsewhere.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Take a backup of the database, while everything runs.
+    Backup(backup::Backup),
+    /// Restore a backup into an empty database.
+    Restore(backup::Restore),
     /// Print the schema in GraphQL's own language, as in `schema.graphql`.
     Schema,
     /// Ask a running server whether it is ready; the exit code says so. For containers without curl.
@@ -68,6 +73,8 @@ impl Cli {
             Command::Migrate => migrate(&sources).await,
             Command::Token(token) => token.run(&sources).await,
             Command::Audit(audit) => audit.run(&sources).await,
+            Command::Backup(backup) => backup.run(&sources).await,
+            Command::Restore(restore) => restore.run(&sources).await,
             Command::Schema => Ok(std::io::stdout().write_all(vpn_graphql::sdl().as_bytes())?),
             Command::Probe(probe) => probe.run().await,
             #[cfg(feature = "dev")]

@@ -5,9 +5,9 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use vpn_core::{
     config::{ServerConfig, Sources},
-    domain::{Caller, Principal, RequestId, Role},
+    domain::{Caller, Role},
     secrecy::ExposeSecret as _,
-    service::{CreateToken, Platform},
+    service::{CreateToken, Platform, local_caller},
     telemetry,
 };
 
@@ -44,7 +44,7 @@ impl Token {
         let config = ServerConfig::load(sources)?;
         telemetry::start(&config.shared.log, config.shared.log_format)?;
         let (store, platform) = platform(&config.shared)?;
-        let done = self.act(&platform, &local_caller(&platform)?).await;
+        let done = self.act(&platform, &local_caller(platform.ambient())?).await;
         store.close().await;
         done
     }
@@ -82,14 +82,4 @@ impl Token {
         }
         Ok(())
     }
-}
-
-/// The person at this machine, under the name they are logged in with.
-pub(super) fn local_caller(platform: &Platform) -> Result<Caller> {
-    let name = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok());
-    let principal: Principal = match name {
-        Some(name) => format!("local.{name}").parse()?,
-        None => "local".parse()?,
-    };
-    Ok(Caller::embedded(principal, Role::Admin, RequestId::generate(platform.ambient())))
 }

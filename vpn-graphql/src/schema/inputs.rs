@@ -12,14 +12,14 @@ use super::{
 #[derive(InputObject, Default)]
 pub(super) struct TimeRange {
     /// At this instant or later.
-    from: Option<DateTime>,
+    since: Option<DateTime>,
     /// Before this instant.
     until: Option<DateTime>,
 }
 
 impl From<TimeRange> for store::TimeRange {
     fn from(range: TimeRange) -> Self {
-        Self { from: range.from.map(|at| at.0), until: range.until.map(|at| at.0) }
+        Self { since: range.since.map(|at| at.0), until: range.until.map(|at| at.0) }
     }
 }
 
@@ -83,8 +83,10 @@ pub(super) struct AuditFilter {
     actor: Option<String>,
     /// Of this action, such as `client.created`.
     action: Option<String>,
-    /// When it happened.
-    at: Option<TimeRange>,
+    /// At this time or later. With a time, the list is in the order of time.
+    since: Option<DateTime>,
+    /// Before this time.
+    until: Option<DateTime>,
 }
 
 impl AuditFilter {
@@ -94,7 +96,8 @@ impl AuditFilter {
             job_id: filter_id("jobId", self.job_id.as_ref())?,
             actor: self.actor,
             action: self.action,
-            at: self.at.unwrap_or_default().into(),
+            since: self.since.map(|at| at.0),
+            until: self.until.map(|at| at.0),
         })
     }
 }

@@ -24,7 +24,7 @@ export default [
         'error',
         {
           exceptions: {
-            types: ['Certificate', 'Health', 'HealthCheck', 'JobError', 'PageInfo', 'QueueHealth', 'UserError', 'Viewer'],
+            types: ['AuditTree', 'Certificate', 'Health', 'HealthCheck', 'JobError', 'PageInfo', 'QueueHealth', 'UserError', 'Viewer'],
             suffixes: ['Connection', 'Edge', 'Event', 'Payload'],
           },
         },

@@ -15,7 +15,7 @@ verb_hello() {
   crl_next_update pub/crl.pem
   reply_begin
   reply_field version 1
-  reply_field capabilities issue,sign,ack,revoke,crl,kill,sessions,list,check
+  reply_field capabilities issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check
   reply_field host_id "$conf_host_id"
   reply_field ca_sha256 "$hello_ca"
   reply_field crl_number "$crl_number"

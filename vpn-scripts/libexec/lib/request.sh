@@ -4,7 +4,7 @@
 # line that counts the bytes: a cut connection looks like an end of file, and what
 # was cut must not run.
 
-client='' job='' fence='' attempt='' name='' serial='' days='' csr=''
+client='' job='' fence='' attempt='' name='' serial='' days='' csr='' owner=''
 
 request_read() {
   # One byte more than the largest request tells that it is too large. A shell
@@ -60,6 +60,7 @@ request_line() {
     name=*) request_key=name name=$request_value ;;
     serial=*) request_key=serial serial=$request_value ;;
     days=*) request_key=days days=$request_value ;;
+    owner=*) request_key=owner owner=$request_value ;;
     *) die 64 'a key is not known; see the contract for the keys of each verb' ;;
   esac
   case $request_keys in
@@ -68,12 +69,14 @@ request_line() {
   request_keys="$request_keys$request_key "
 }
 
-# Every verb takes exactly its keys: none missing, none more.
+# Every verb takes exactly its keys: none missing, none more. Only the owner may be
+# left out, by a platform that is older than the key.
 request_check() {
   case $verb in
     issue) request_takes='client job fence attempt name serial days' ;;
     sign) request_takes='client job fence attempt name serial days csr' ;;
     ack | revoke | kill) request_takes='client job fence attempt name serial' ;;
+    inventory) request_takes=serial ;;
     hello | crl | list | sessions | check) request_takes= ;;
     *)
       verb=
@@ -86,6 +89,12 @@ request_check() {
       *) die 64 "the key $request_key is missing; $verb needs it" ;;
     esac
   done
+  case $request_takes,$request_keys in
+    *fence*,*' owner '*)
+      request_hex "$owner" || die 64 'owner must be 32 lower-case hex digits'
+      request_takes="$request_takes owner"
+      ;;
+  esac
   for request_key in $request_keys; do
     case " verb $request_takes " in
       *" $request_key "*) ;;

@@ -1,8 +1,11 @@
-//! Runs the jobs: configuration, parts, [`worker::run`].
+//! Runs the jobs: configuration, parts, [`worker::run`]. And `reconcile`, because the workers are who has
+//! the key to the VPN hosts.
+
+mod reconcile;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use vpn_core::{
@@ -20,15 +23,24 @@ use vpn_core::{
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
-    /// The configuration file (TOML); `VPN_CONFIG` names it too. Every key can also be a variable `VPN_…`.
-    #[arg(long)]
+    /// The configuration file (TOML); `VPN_CONFIG` names it too. Every key can also be a variable `VPN_…`
+    #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring the database level with a VPN host that is ahead of it, after a restore. Without `--apply`
+    /// it only says what it would do.
+    Reconcile(reconcile::Reconcile),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Cli::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("vpn-worker: {error}");
             ExitCode::FAILURE
@@ -36,14 +48,14 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let config = WorkerConfig::load(&Sources::system(cli.config))?;
     telemetry::start(&config.shared.log, config.shared.log_format)?;
-    let mut ssh = SshOptions::new(config.ssh_key);
+    let mut ssh = SshOptions::new(config.ssh_key.clone());
     ssh.command_timeout = config.ssh_timeout;
     let deps = worker::Deps {
         store: Store::connect_lazy(&config.shared.store_options())?,
-        redis_url: config.shared.redis_url,
+        redis_url: config.shared.redis_url.clone(),
         hosts: Hosts::over(Arc::new(SshTransport::new(ssh)?)),
         vault: Vault::new(&config.shared.profile_key)?,
         ambient: Ambient::system(),
@@ -55,12 +67,25 @@ async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         jobs: JobPolicy { retry, ..JobPolicy::default() },
         ..worker::Options::default()
     };
-    let stop = CancellationToken::new();
+    #[cfg(all(feature = "crash-points", debug_assertions))]
+    let options = options.hurried_if_wanted();
+    match cli.command {
+        None => {
+            worker::run(deps, options, stopped_by_signal()?).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Reconcile(what)) => what.run(&config, deps, options).await,
+    }
+}
+
+/// Cancelled at SIGTERM, and at Ctrl-C.
+fn stopped_by_signal() -> std::io::Result<CancellationToken> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
     let stopping = stop.clone();
     tokio::spawn(async move {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
         stopping.cancel();
     });
-    Ok(worker::run(deps, options, stop).await?)
+    Ok(stop)
 }

@@ -1,0 +1,61 @@
+//! A platform whose database was set back.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Result;
+use secrecy::SecretString;
+use vpn_core::{
+    backup::{self, Restore},
+    clock::Ambient,
+    domain::{Caller, Client},
+    host::FaultyTransport,
+    reconcile::Reconciler,
+    sandbox::{Options, Sandbox},
+    service::{CreateClient, Platform},
+    worker,
+};
+
+use crate::{
+    Database, Db, TestPlatform,
+    platform::{MAX_ATTEMPTS, hurried},
+};
+
+impl TestPlatform {
+    /// The same platform after a disaster: its database made of this backup, and a Redis that knows
+    /// nothing. The host is the same, and remembers.
+    pub async fn restored(&self, from: &Path, database: Database) -> Result<Self> {
+        let db = Db::empty(database).await?;
+        let how = Restore { caller: &self.admin, vault: &self.vault, give_up_profiles: false, keep_tokens: false };
+        backup::restore(&db.store, from, &how).await?;
+        let sandbox = Sandbox::start(Options::redis()).await?;
+        let url = SecretString::from(sandbox.redis()?.url());
+        let platform = Platform::connect(db.store.clone(), &url, self.vault.clone(), Ambient::system(), MAX_ATTEMPTS)?;
+        Ok(Self {
+            db,
+            sandbox,
+            platform,
+            faults: Arc::new(FaultyTransport::before(Arc::clone(&self.faults) as _)),
+            admin: self.admin.clone(),
+            server: self.server.clone(),
+            vault: self.vault.clone(),
+        })
+    }
+
+    /// What brings this platform level with its host, on behalf of somebody.
+    pub async fn reconciler(&self, caller: &Caller) -> Result<Reconciler> {
+        let runner = worker::by_hand(self.deps()?, hurried()).await?;
+        Ok(Reconciler::new(runner, self.platform.clone(), caller.clone()))
+    }
+
+    /// A new client with this name.
+    pub async fn called(&self, name: &str) -> Result<Client> {
+        let input = CreateClient { name: name.into(), server_id: self.server.id.to_string(), idempotency_key: None };
+        Ok(self.platform.create_client(&self.admin, input).await?)
+    }
+
+    /// The key that profiles are sealed with, as configuration has it.
+    #[must_use]
+    pub fn profile_key() -> String {
+        "5e".repeat(32)
+    }
+}

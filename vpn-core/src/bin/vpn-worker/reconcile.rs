@@ -1,0 +1,62 @@
+//! `reconcile`. Whoever can read the configuration may do this.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use vpn_core::{
+    config::WorkerConfig,
+    reconcile::Reconciler,
+    service::{Platform, local_caller},
+    worker,
+};
+
+#[derive(Args)]
+pub(crate) struct Reconcile {
+    /// The name of the VPN host
+    #[arg(long, value_name = "SERVER")]
+    from_host: String,
+    /// Do it
+    #[arg(long)]
+    apply: bool,
+    /// Keep certificates that the database does not know, instead of revoking them
+    #[arg(long)]
+    adopt: bool,
+}
+
+impl Reconcile {
+    pub(crate) async fn run(
+        self,
+        config: &WorkerConfig,
+        deps: worker::Deps,
+        options: worker::Options,
+    ) -> Result<ExitCode, Box<dyn std::error::Error>> {
+        let shared = &config.shared;
+        let (store, vault, ambient) = (deps.store.clone(), deps.vault.clone(), deps.ambient.clone());
+        let caller = local_caller(&ambient)?;
+        let platform = Platform::connect(store, &shared.redis_url, vault, ambient, shared.max_attempts)?;
+        let reconciler = Reconciler::new(worker::by_hand(deps, options).await?, platform, caller);
+        let server = reconciler.server(&self.from_host).await?;
+        let plan = reconciler.plan(server, self.adopt).await?;
+        print!("{plan}");
+        if !self.apply {
+            let is_level = plan.findings.is_empty();
+            println!("{}", if is_level { "nothing to do" } else { "nothing was changed: --apply does it" });
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut failed = 0;
+        for done in reconciler.apply(plan).await? {
+            let name = &done.finding.name;
+            match done.result {
+                Ok(None) => println!("{name}: done"),
+                Ok(Some(job)) => {
+                    println!("{name}: the job {} is {}; workers go on with it", job.id, job.state.as_str());
+                }
+                Err(error) => {
+                    failed += 1;
+                    println!("{name}: failed: {error}");
+                }
+            }
+        }
+        Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}

@@ -1,0 +1,236 @@
+//! Doing what the plan says.
+
+use std::time::Duration;
+
+use super::{Act, Finding, Plan, ReconcileError, Reconciler};
+use crate::{
+    audit::{Action, Entry, JobAct},
+    domain::{Client, ClientState, ClientStatus, FencingToken, Job, JobId, JobKind, JobState, ProvisionInput, Server},
+    host::{HostErrorKind, Order, certificate_of_profile},
+    lock::Lease,
+    queue::Handler as _,
+    service::RevokeClient,
+    store::{NewClient, StoreError},
+};
+
+/// Why clients are revoked here, as their records have it.
+const REVOKED_THERE: &str = "reconciled: the VPN host has it revoked";
+const LOST: &str = "reconciled: the database lost its profile, and somebody may have it";
+const UNKNOWN: &str = "reconciled: the VPN host had it, and the database did not know it";
+
+/// How long a revocation is waited for: half a minute, then workers go on with it alone.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOKS: u32 = 150;
+
+/// What became of a finding.
+#[derive(Debug)]
+pub struct Done {
+    /// The finding.
+    pub finding: Finding,
+    /// `Ok` when the two are level on it now; with the job that goes on, if there is one.
+    pub result: Result<Option<Job>, ReconcileError>,
+}
+
+impl Reconciler {
+    /// Does it, client by client. One that fails does not keep the others from being put right; all of
+    /// it can be repeated.
+    pub async fn apply(&self, plan: Plan) -> Result<Vec<Done>, ReconcileError> {
+        let mut entry = Entry::by(&self.caller, Action::ServerReconciled).server(plan.server.id);
+        for act in plan.findings.iter().map(|finding| finding.act) {
+            let alike = plan.findings.iter().filter(|finding| finding.act == act).count();
+            entry = entry.with(act.as_str(), u64::try_from(alike).unwrap_or(u64::MAX));
+        }
+        self.runner.store.begin().await?.commit(entry.with("level", plan.level.to_string()), []).await?;
+        let mut done = Vec::with_capacity(plan.findings.len());
+        for finding in plan.findings {
+            let result = self.put_right(&plan.server, &finding).await;
+            done.push(Done { finding, result });
+        }
+        self.runner.events.announce();
+        Ok(done)
+    }
+
+    async fn put_right(&self, server: &Server, finding: &Finding) -> Result<Option<Job>, ReconcileError> {
+        match finding.act {
+            Act::Missing => Ok(None),
+            Act::RaiseFence => self.raise(server, finding).await.map(|()| None),
+            Act::Revoke | Act::RevokeLost => {
+                self.raise(server, finding).await?;
+                self.revoke(finding, if finding.act == Act::Revoke { REVOKED_THERE } else { LOST }).await
+            }
+            Act::RevokeAgain => self.revoke_again(server, finding).await.map(|()| None),
+            Act::Activate => self.activate(server, finding).await.map(|()| None),
+            Act::RecordAndRevoke => match self.record(server, finding).await {
+                Err(ReconcileError::InTheWay(_)) => self.revoke_unrecorded(server, finding).await.map(|()| None),
+                recorded => {
+                    recorded?;
+                    self.revoke(finding, UNKNOWN).await
+                }
+            },
+            Act::RecordAsPending => self.record(server, finding).await.map(|()| None),
+            Act::RecordAndActivate => {
+                self.record(server, finding).await?;
+                self.activate(server, finding).await.map(|()| None)
+            }
+        }
+    }
+
+    fn entry(&self, server: &Server, finding: &Finding, status: ClientStatus) -> Entry {
+        Entry::by(&self.caller, Action::ClientReconciled)
+            .server(server.id)
+            .client(finding.client_id, status)
+            .with("name", finding.name.as_str())
+            .with("serial", finding.serial.as_str())
+            .with("act", finding.act.as_str())
+            .with("fenceInDatabase", finding.fences.0.to_string())
+            .with("fenceOnHost", finding.fences.1.to_string())
+    }
+
+    /// Raises the fence, if it is too low, and tells of the finding in any case.
+    async fn raise(&self, server: &Server, finding: &Finding) -> Result<(), ReconcileError> {
+        let mut tx = self.runner.store.begin().await?;
+        let client = tx.lock_client(finding.client_id).await?;
+        let status = client.as_ref().map_or(ClientStatus::Pending, Client::status);
+        if client.is_some_and(|client| client.fence < finding.fences.1 && client.status() != ClientStatus::Revoked) {
+            tx.raise_fence(finding.client_id, finding.fences.1).await?;
+        }
+        tx.commit(self.entry(server, finding, status), []).await?;
+        Ok(())
+    }
+
+    /// Records a client that the database does not know, as it was created.
+    async fn record(&self, server: &Server, finding: &Finding) -> Result<(), ReconcileError> {
+        let mut tx = self.runner.store.begin().await?;
+        let new = NewClient {
+            id: finding.client_id,
+            server_id: server.id,
+            name: finding.name.clone(),
+            serial: finding.serial.clone(),
+            created_by: self.caller.principal.to_string(),
+        };
+        match tx.insert_client(new).await {
+            Ok(_) => {}
+            Err(StoreError::Duplicate(_)) => {
+                return Err(ReconcileError::InTheWay(format!(
+                    "another client of the database is called `{}`, and there can be one: without --adopt, the one that \
+                     the database does not know is revoked",
+                    finding.name
+                )));
+            }
+            Err(other) => return Err(other.into()),
+        }
+        if finding.fences.1 > FencingToken::ZERO {
+            tx.raise_fence(finding.client_id, finding.fences.1).await?;
+        }
+        tx.commit(self.entry(server, finding, ClientStatus::Pending), []).await?;
+        Ok(())
+    }
+
+    /// As when a person asks for it, and at once: from the request on, nothing can activate the client.
+    /// What is not done here, a worker goes on with.
+    async fn revoke(&self, finding: &Finding, reason: &str) -> Result<Option<Job>, ReconcileError> {
+        let id = finding.client_id.to_string();
+        let input = RevokeClient { client_id: id, reason: reason.to_owned(), idempotency_key: None };
+        let queued = self.platform.revoke_client(&self.caller, input).await?;
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        for _ in 0..LOOKS {
+            looks.tick().await;
+            // A worker may have it, or take it between two looks.
+            self.runner.look_at(queued.job.id).await;
+            let job = self.runner.store.read().await?.job(queued.job.id).await?;
+            if job.is_none_or(|job| job.state == JobState::Succeeded) {
+                return Ok(None);
+            }
+        }
+        Ok(self.runner.store.read().await?.job(queued.job.id).await?)
+    }
+
+    /// Another client has its name in the database by now, so it cannot be recorded there: only the host
+    /// is told, and the audit log.
+    async fn revoke_unrecorded(&self, server: &Server, finding: &Finding) -> Result<(), ReconcileError> {
+        let client = Client {
+            id: finding.client_id,
+            server_id: server.id,
+            name: finding.name.clone(),
+            serial: finding.serial.clone(),
+            state: ClientState::Pending,
+            revocation: None,
+            fence: finding.fences.1,
+            created_by: self.caller.principal.to_string(),
+            created_at: self.runner.ambient.now(),
+        };
+        self.locked(finding, |lease| self.revoke_again_under(server, finding, &client, lease)).await
+    }
+
+    /// The client is revoked in the database, where nothing can change any more: only the host is told.
+    async fn revoke_again(&self, server: &Server, finding: &Finding) -> Result<(), ReconcileError> {
+        let Some(client) = self.runner.store.read().await?.client(finding.client_id).await? else { return Ok(()) };
+        self.locked(finding, |lease| self.revoke_again_under(server, finding, &client, lease)).await
+    }
+
+    async fn revoke_again_under(
+        &self,
+        server: &Server,
+        finding: &Finding,
+        client: &Client,
+        lease: Lease,
+    ) -> Result<(), ReconcileError> {
+        let order = Order { server, client, job: JobId::generate(&self.runner.ambient), fence: lease.fence() };
+        let revoked = self.runner.hosts.revoke(order).await?;
+        let entry = self.entry(server, finding, ClientStatus::Revoked).with("run", revoked.evidence.to_json());
+        let entry = match self.runner.hosts.kill(order).await {
+            Ok(killed) => entry.with("sessionsProvenGone", killed.proves_no_session()),
+            // Its name is another client's by now, and OpenVPN knows sessions by name.
+            Err(error) if matches!(error.kind(), HostErrorKind::Conflict(_)) => entry.with("sessionsProvenGone", false),
+            Err(other) => return Err(other.into()),
+        };
+        self.runner.store.begin().await?.commit(entry, []).await?;
+        Ok(())
+    }
+
+    /// Makes a client active whose profile was handed out before the database was set back. Its
+    /// certificate is asked of the host, by an order that the host has carried out before.
+    async fn activate(&self, server: &Server, finding: &Finding) -> Result<(), ReconcileError> {
+        let Some(client) = self.runner.store.read().await?.client(finding.client_id).await? else { return Ok(()) };
+        self.locked(finding, |lease| self.activate_under(server, finding, &client, lease)).await
+    }
+
+    async fn activate_under(
+        &self,
+        server: &Server,
+        finding: &Finding,
+        client: &Client,
+        lease: Lease,
+    ) -> Result<(), ReconcileError> {
+        let fence = lease.fence();
+        let mut tx = self.runner.store.begin().await?;
+        tx.adopt_client(client.id, fence, true).await?;
+        let entry = self.entry(server, finding, ClientStatus::Pending).with("fence", fence.token().to_string());
+        tx.commit(entry, []).await?;
+        let order = Order { server, client, job: JobId::generate(&self.runner.ambient), fence };
+        let issued = self.runner.hosts.issue(order, &ProvisionInput { validity_days: 1, csr: None }).await?;
+        let certificate = certificate_of_profile(&issued.profile, client, None).map_err(|fault| {
+            ReconcileError::InTheWay(format!("the host's certificate is not the client's: {fault}"))
+        })?;
+        let mut tx = self.runner.store.begin().await?;
+        tx.lock_client(client.id).await?;
+        tx.activate_client(client.id, &certificate, fence).await?;
+        let mut canceled = Vec::new();
+        for job in tx.open_jobs(&[client.id]).await?.iter().filter(|job| job.kind() == JobKind::Provision) {
+            tx.cancel_job(job.id).await?;
+            let entry = Entry::by(&self.caller, Action::Job(JobKind::Provision, JobAct::Canceled)).server(server.id);
+            canceled.push(entry.client(client.id, ClientStatus::Active).job(job, JobState::Canceled));
+        }
+        let entry = self.entry(server, finding, ClientStatus::Active).with("run", issued.evidence.to_json());
+        tx.commit(entry, canceled).await?;
+        Ok(())
+    }
+
+    async fn locked<F>(&self, finding: &Finding, work: impl FnOnce(Lease) -> F) -> Result<(), ReconcileError>
+    where
+        F: Future<Output = Result<(), ReconcileError>>,
+    {
+        let floor = finding.fences.0.max(finding.fences.1);
+        self.runner.locks.with(&Client::resource(finding.client_id), floor, work).await?
+    }
+}

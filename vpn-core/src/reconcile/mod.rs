@@ -1,0 +1,95 @@
+//! The database brought level with a VPN host that is ahead of it: after a restore from an older backup,
+//! or when the host itself was set back.
+//!
+//! A host remembers every serial: how far its fence came, whether it was issued, whether it was revoked.
+//! A platform that is behind is refused there, client by client. [`Reconciler::plan`] compares the two
+//! and changes nothing; [`Reconciler::apply`] does what the plan says.
+//!
+//! | the host says | the database says | what is done |
+//! | --- | --- | --- |
+//! | a higher fence | a lower one | the fence is raised: it only ever grows, so the higher one is right |
+//! | revoked | pending, active | the client is revoked: a revocation is final wherever it is known |
+//! | not revoked | revoked | revoked again on the host: its state was set back |
+//! | issued, and the key is gone from it | pending, and no profile | revoked; with `adopt`, active |
+//! | issued, or begun | nothing | recorded, then revoked; with `adopt`, kept |
+//! | nothing | active | shown, and left alone: the certificate works, and can be revoked |
+//!
+//! A certificate that the database does not know is revoked unless a person decides otherwise: nobody
+//! can say who asked for it, and whoever has it is let in. To revoke one too many costs a new client;
+//! to keep one too many keeps a door open that nobody watches. Everything is done in the usual ways: fences
+//! rise, revocations are jobs, and each client has its entry `client.reconciled` in the audit log.
+
+mod apply;
+mod plan;
+
+use crate::{
+    domain::{Caller, Permission, Server},
+    error::Error,
+    host::HostError,
+    jobs::Runner,
+    lock::LockError,
+    service::Platform,
+    store::StoreError,
+};
+
+pub use apply::Done;
+pub use plan::{Act, Finding, Plan};
+
+/// Why a server was not reconciled.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// There is no such server.
+    #[error("no server is called `{name}`; there are: {known}")]
+    NoServer {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// The host.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The database.
+    #[error("the database failed: {0}")]
+    Store(#[from] StoreError),
+    /// The lock of a client.
+    #[error("the lock of a client could not be had: {0}")]
+    Lock(#[from] LockError),
+    /// The platform refused.
+    #[error(transparent)]
+    Refused(#[from] Error),
+    /// Another client stands in the way.
+    #[error("{0}")]
+    InTheWay(String),
+}
+
+/// Compares, and brings level.
+pub struct Reconciler {
+    runner: Runner,
+    platform: Platform,
+    caller: Caller,
+}
+
+impl std::fmt::Debug for Reconciler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reconciler").field("caller", &self.caller.principal).finish_non_exhaustive()
+    }
+}
+
+impl Reconciler {
+    /// On behalf of this caller.
+    #[must_use]
+    pub const fn new(runner: Runner, platform: Platform, caller: Caller) -> Self {
+        Self { runner, platform, caller }
+    }
+
+    /// The server with this name. For administrators only; a refusal is audited.
+    pub async fn server(&self, name: &str) -> Result<Server, ReconcileError> {
+        self.platform.authorise(&self.caller, Permission::ReconcileServer).await?;
+        let servers = self.runner.store.read().await?.servers().await?;
+        let names: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
+        let known = names.join(", ");
+        let found = servers.into_iter().find(|server| server.name.as_str() == name);
+        found.ok_or_else(|| ReconcileError::NoServer { name: name.to_owned(), known })
+    }
+}

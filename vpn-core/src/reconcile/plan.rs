@@ -1,0 +1,223 @@
+//! What would have to be done.
+
+use std::{collections::HashMap, fmt};
+
+use super::{ReconcileError, Reconciler};
+use crate::{
+    clock::Timestamp,
+    domain::{Client, ClientId, ClientStatus, CommonName, FencingToken, Job, JobKind, Serial, Server, ServerId},
+    host::{HostRecord, RecordState},
+    store::{ClientFilter, PageRequest},
+};
+
+/// What the two have to say, and what has to be done.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The host.
+    pub server: Server,
+    /// Where they differ, in the order in which it is put right: names become free before they are
+    /// taken.
+    pub findings: Vec<Finding>,
+    /// On how many clients they agree.
+    pub level: usize,
+}
+
+/// A client on which they differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The client.
+    pub client_id: ClientId,
+    /// Its name.
+    pub name: CommonName,
+    /// Its serial.
+    pub serial: Serial,
+    /// The fence in the database, and on the host.
+    pub fences: (FencingToken, FencingToken),
+    /// What has to be done, besides raising a fence that is lower in the database.
+    pub act: Act,
+}
+
+/// What has to be done about a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Act {
+    /// The host has it revoked, the database has not: it is revoked.
+    Revoke,
+    /// The host has issued, and handed out the key; the database has neither profile nor certificate: it
+    /// is revoked.
+    RevokeLost,
+    /// The database has it revoked, the host has not.
+    RevokeAgain,
+    /// The same as [`Act::RevokeLost`], and a person has decided to keep it.
+    Activate,
+    /// Nothing else: its fence is raised.
+    RaiseFence,
+    /// The host has no certificate of it any more. Nothing is done.
+    Missing,
+    /// The database does not know it: it is recorded, and revoked.
+    RecordAndRevoke,
+    /// The database does not know it, and a person has decided to keep it.
+    RecordAndActivate,
+    /// The same, and the host can still hand out its profile: a person provisions it.
+    RecordAsPending,
+}
+
+impl Act {
+    /// For the audit log; stable.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Revoke => "revoke",
+            Self::RevokeLost => "revoke-lost",
+            Self::RevokeAgain => "revoke-again",
+            Self::Activate => "activate",
+            Self::RaiseFence => "raise-fence",
+            Self::Missing => "missing",
+            Self::RecordAndRevoke => "record-and-revoke",
+            Self::RecordAndActivate => "record-and-activate",
+            Self::RecordAsPending => "record-as-pending",
+        }
+    }
+
+    /// For people.
+    const fn why(self) -> &'static str {
+        match self {
+            Self::Revoke => "revoke: the host has it revoked, the database has not",
+            Self::RevokeLost => {
+                "revoke: the host has issued its certificate, and the database has no profile of it; whoever has \
+                 that profile can connect (--adopt: make it active instead)"
+            }
+            Self::RevokeAgain => "revoke on the host: the database has it revoked, the host has not",
+            Self::Activate => "make active: the host has issued its certificate, and the profile was handed out",
+            Self::RaiseFence => "raise its fence: the host is ahead",
+            Self::Missing => {
+                "nothing: it is active, and the host knows no certificate of it (was the host set back?); it can be \
+                 revoked as usual"
+            }
+            Self::RecordAndRevoke => {
+                "record and revoke: the host has it, the database does not know it (--adopt: keep it instead)"
+            }
+            Self::RecordAndActivate => "record as active: the host has it, and the profile was handed out",
+            Self::RecordAsPending => {
+                "record as pending: the host has it, and can still hand out its profile: provision it, with its CSR if \
+                 it was made from one"
+            }
+        }
+    }
+}
+
+impl Finding {
+    /// Whether the database's fence is too low, and can be raised.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.fences.0 < self.fences.1 && self.act != Act::RevokeAgain
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}, serial {}): {}", self.name, self.client_id, self.serial, self.act.why())?;
+        if self.is_behind() {
+            write!(f, "; fence {} → {}", self.fences.0, self.fences.1)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: level on {} clients, apart on {}", self.server.name, self.level, self.findings.len())?;
+        self.findings.iter().try_for_each(|finding| writeln!(f, "  {finding}"))
+    }
+}
+
+/// A client of the database, with what decides.
+struct Known {
+    client: Client,
+    open: Vec<Job>,
+    has_profile: bool,
+}
+
+impl Reconciler {
+    /// Compares. The host is asked first: what happens meanwhile is then newer in the database, and
+    /// nothing for this to put right.
+    pub async fn plan(&self, server: Server, adopt: bool) -> Result<Plan, ReconcileError> {
+        let begun = self.runner.store.begin().await?.at();
+        let records = self.runner.hosts.inventory(&server).await?;
+        let mut on_host: HashMap<String, HostRecord> =
+            records.into_iter().map(|record| (record.serial.as_str().to_owned(), record)).collect();
+        let mut plan = Plan { server, findings: Vec::new(), level: 0 };
+        let mut page = PageRequest::first(PageRequest::<ClientId>::MAX);
+        loop {
+            let (known, has_next) = self.known(plan.server.id, &page).await?;
+            page.after = known.last().map(|known| known.client.id);
+            for known in known {
+                let record = on_host.remove(known.client.serial.as_str());
+                match compare(&known, record.as_ref(), begun, adopt) {
+                    Some(finding) => plan.findings.push(finding),
+                    None => plan.level += 1,
+                }
+            }
+            if !has_next {
+                break;
+            }
+        }
+        plan.findings.extend(on_host.into_values().filter_map(|record| unknown(record, adopt)));
+        plan.findings.sort_by_key(|finding| (finding.act, finding.client_id));
+        Ok(plan)
+    }
+
+    async fn known(
+        &self,
+        server: ServerId,
+        page: &PageRequest<ClientId>,
+    ) -> Result<(Vec<Known>, bool), ReconcileError> {
+        let mut reader = self.runner.store.read().await?;
+        let filter = ClientFilter { server_id: Some(server), ..ClientFilter::default() };
+        let clients = reader.clients(&filter, page).await?;
+        let ids: Vec<ClientId> = clients.items.iter().map(|client| client.id).collect();
+        let open = reader.open_jobs(&ids).await?;
+        let mut known = Vec::with_capacity(clients.items.len());
+        for client in clients.items {
+            let of_client = open.iter().filter(|job| job.client_id == client.id).cloned().collect();
+            let has_profile = reader.profile(client.id).await?.is_some_and(|profile| profile.sealed.is_some());
+            known.push(Known { client, open: of_client, has_profile });
+        }
+        Ok((known, clients.has_next))
+    }
+}
+
+fn compare(known: &Known, record: Option<&HostRecord>, begun: Timestamp, adopt: bool) -> Option<Finding> {
+    let client = &known.client;
+    let state = record.map(|record| record.state);
+    let fences = (client.fence, record.map_or(FencingToken::ZERO, |record| record.fence));
+    let is_behind = fences.0 < fences.1;
+    let being_revoked = known.open.iter().any(|job| job.kind() == JobKind::Revoke);
+    let act = match (client.status(), state) {
+        (ClientStatus::Revoked, Some(RecordState::Revoked)) => None,
+        // What was revoked after the host was asked is none of its lag.
+        (ClientStatus::Revoked, _) => client.revoked_at().is_some_and(|at| at < begun).then_some(Act::RevokeAgain),
+        (_, Some(RecordState::Revoked)) if being_revoked && !is_behind => None,
+        (_, Some(RecordState::Revoked)) => Some(Act::Revoke),
+        (ClientStatus::Pending, Some(RecordState::Forgotten)) if !known.has_profile && client.revocation.is_none() => {
+            Some(if adopt { Act::Activate } else { Act::RevokeLost })
+        }
+        (ClientStatus::Active, None | Some(RecordState::Bound | RecordState::Seen)) => {
+            client.activated_at().is_some_and(|at| at < begun).then_some(Act::Missing)
+        }
+        _ => None,
+    };
+    let act = act.or(is_behind.then_some(Act::RaiseFence).filter(|_| client.status() != ClientStatus::Revoked))?;
+    Some(Finding { client_id: client.id, name: client.name.clone(), serial: client.serial.clone(), fences, act })
+}
+
+/// A serial that the database does not know.
+fn unknown(record: HostRecord, adopt: bool) -> Option<Finding> {
+    let act = match (record.state, adopt) {
+        (RecordState::Revoked | RecordState::Seen, _) => return None,
+        (RecordState::Forgotten, true) => Act::RecordAndActivate,
+        (RecordState::Live, true) => Act::RecordAsPending,
+        _ => Act::RecordAndRevoke,
+    };
+    let (name, client_id) = record.owner?;
+    Some(Finding { client_id, name, serial: record.serial, fences: (FencingToken::ZERO, record.fence), act })
+}
