@@ -37,7 +37,7 @@ fn spreads<'a>(set: &'a SelectionSet, document: &'a ExecutableDocument, used: &m
             Selection::InlineFragment(inline) => spreads(&inline.node.selection_set.node, document, used),
             Selection::FragmentSpread(spread) => {
                 let found = document.fragments.get_key_value(&spread.node.fragment_name.node);
-                if let Some((name, fragment)) = found.filter(|(name, _)| used.insert(name)) {
+                if let Some((_, fragment)) = found.filter(|(name, _)| used.insert(name)) {
                     spreads(&fragment.node.selection_set.node, document, used);
                 }
             }
