@@ -37,7 +37,12 @@ impl Api {
 
     /// Runs a query and gives its `data`. Errors of the request come back as [`Refusal`].
     pub async fn query(&self, document: &str, variables: Value) -> Result<Value> {
-        let body = json!({ "query": document, "variables": variables });
+        self.run(document, None, variables).await
+    }
+
+    /// The same, for a document with several operations, one of which is named.
+    pub async fn run(&self, document: &str, operation: Option<&str>, variables: Value) -> Result<Value> {
+        let body = json!({ "query": document, "operationName": operation, "variables": variables });
         let request = self.http.post(format!("{}/graphql", self.url)).bearer_auth(&self.token);
         let response = request.header("accept", "application/graphql-response+json").json(&body).send().await?;
         let mut answer: Value = response.json().await.context("the answer is no JSON")?;
@@ -63,6 +68,11 @@ impl Api {
 
     /// Subscribes; what comes is the `data` of each event.
     pub async fn subscribe(&self, document: &str, variables: Value) -> Result<Events> {
+        self.subscribe_to(document, None, variables).await
+    }
+
+    /// The same, for a document with several operations, one of which is named.
+    pub async fn subscribe_to(&self, document: &str, operation: Option<&str>, variables: Value) -> Result<Events> {
         let mut request = format!("{}/graphql/ws", self.url.replacen("http", "ws", 1)).into_client_request()?;
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("graphql-transport-ws"));
         let (mut socket, _) = connect_async(request).await?;
@@ -71,7 +81,7 @@ impl Api {
         let mut events = Events { socket };
         let ready = events.message().await?.context("the connection was closed before it began")?;
         ensure!(ready.get("type") == Some(&json!("connection_ack")), "instead of connection_ack: {ready}");
-        let payload = json!({ "query": document, "variables": variables });
+        let payload = json!({ "query": document, "operationName": operation, "variables": variables });
         send(&mut events.socket, json!({ "type": "subscribe", "id": "1", "payload": payload })).await?;
         Ok(events)
     }

@@ -49,7 +49,7 @@ async fn the_demo_ends_with_one_certificate_though_its_worker_is_killed() -> Res
 }
 
 #[tokio::test]
-async fn the_curl_walk_through_runs_against_dev() -> Result<()> {
+async fn the_walk_throughs_with_curl_and_in_typed_rust_run_against_dev() -> Result<()> {
     let janitor = Janitor::start()?;
     let directory = temporary_directory(&janitor, "vpn-examples")?;
     let (token, ready) = (directory.join("token"), directory.join("ready"));
@@ -76,6 +76,16 @@ async fn the_curl_walk_through_runs_against_dev() -> Result<()> {
         assert!(told.to_uppercase().contains(&part.to_uppercase()), "{part} is not in:\n{told}");
     }
     only_for_its_owner(&directory.join("curly.ovpn"))?;
+
+    let mut command = Command::new(built("examples/typed")?);
+    command.current_dir(&directory).env("URL", facts["url"].as_str().context("a URL")?).env("NAME", "typist");
+    let told = run(command.env("TOKEN_FILE", &token)).await?;
+    for part in
+        ["created      typist", "ACTIVE       PROVISION SUCCEEDED", "delivered", "REVOKED      REVOKE SUCCEEDED"]
+    {
+        assert!(told.contains(part), "{part} is not in:\n{told}");
+    }
+    only_for_its_owner(&directory.join("typist.ovpn"))?;
     dev.stop().await;
     janitor.stop().await?;
     Ok(())

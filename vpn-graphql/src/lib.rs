@@ -5,8 +5,10 @@
 //! | room | what is there |
 //! | --- | --- |
 //! | [`router`](routes) | the routes, and what happens around each request |
-//! | `http`, `ws` | GraphQL over HTTP and over WebSocket, to the letter of their specifications |
+//! | `http`, `ws` | GraphQL over HTTP, over Server-Sent Events and over WebSocket, to the letter of their specifications |
+//! | `live` | how many connections and subscriptions there may be |
 //! | `guard` | what is checked of a document before it is walked |
+//! | `operations` | the only operations that are run, where there is a list of them |
 //! | `schema` | queries, mutations, subscriptions, types |
 //! | `error` | the only place where errors of the core become GraphQL |
 //! | `graphiql`, `health` | the page at `/graphiql`; `/healthz` and `/readyz` |
@@ -19,7 +21,10 @@ mod graphiql;
 mod guard;
 mod health;
 mod http;
+mod live;
+mod operations;
 mod options;
+mod patience;
 mod platform;
 mod router;
 mod schema;
@@ -29,6 +34,7 @@ mod ws;
 
 pub use api::{Api, Check, Readiness};
 pub use guard::DocumentLimits;
+pub use operations::{Operations, OperationsError};
 pub use options::{HttpOptions, Limits};
 pub use router::{router, routes};
 pub use schema::sdl;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::guard::DocumentLimits;
+use crate::{guard::DocumentLimits, operations::Operations};
 
 /// What can be chosen about the HTTP server.
 #[derive(Clone, Debug)]
@@ -11,13 +11,15 @@ pub struct HttpOptions {
     pub graphiql: bool,
     /// Origins (`https://console.example.org`) whose pages may open WebSockets, beside our own.
     pub allowed_origins: Vec<String>,
+    /// When given, no other operations are run.
+    pub operations: Option<Operations>,
     /// Limits.
     pub limits: Limits,
 }
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        Self { graphiql: true, allowed_origins: Vec::new(), limits: Limits::default() }
+        Self { graphiql: true, allowed_origins: Vec::new(), operations: None, limits: Limits::default() }
     }
 }
 
@@ -32,15 +34,18 @@ pub struct Limits {
     pub body_wait: Duration,
     /// How long a query or a mutation may run.
     pub operation: Duration,
-    /// WebSockets at a time.
+    /// WebSockets and streams of events at a time.
     pub sockets: usize,
+    /// Subscriptions at a time of one principal, on all connections together.
+    pub principal_subscriptions: usize,
     /// Operations at a time on one WebSocket.
     pub socket_operations: usize,
     /// One message on a WebSocket, in bytes.
     pub message_bytes: usize,
     /// How long a WebSocket may stay open without a `connection_init`.
     pub init_wait: Duration,
-    /// How often a WebSocket's peer is pinged; it is given up when it was silent for so long.
+    /// How often a WebSocket's peer is pinged; it is given up when it was silent for so long. A stream
+    /// of events has a comment as often.
     pub ping_every: Duration,
     /// How long a WebSocket's peer may take to read one message.
     pub write_wait: Duration,
@@ -54,6 +59,7 @@ impl Default for Limits {
             body_wait: Duration::from_secs(10),
             operation: Duration::from_secs(10),
             sockets: 4_096,
+            principal_subscriptions: 256,
             socket_operations: 32,
             message_bytes: 64 * 1024,
             init_wait: Duration::from_secs(5),

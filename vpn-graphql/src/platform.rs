@@ -20,8 +20,8 @@ pub(crate) struct PlatformApi {
 }
 
 impl PlatformApi {
-    pub(crate) fn new(platform: Platform) -> Self {
-        Self { platform, schema: schema::schema() }
+    pub(crate) fn new(platform: Platform, introspect: bool) -> Self {
+        Self { platform, schema: schema::schema(introspect) }
     }
 
     fn with_scope(&self, request: Request, caller: Caller) -> Request {

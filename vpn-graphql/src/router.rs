@@ -25,7 +25,8 @@ use crate::{
 
 /// The platform's routes. WebSockets are closed when `lifetime` ends.
 pub fn router(platform: Platform, options: HttpOptions, lifetime: Lifetime) -> Router {
-    routes(Arc::new(PlatformApi::new(platform)), options, lifetime)
+    let api = PlatformApi::new(platform, options.limits.document.introspect);
+    routes(Arc::new(api), options, lifetime)
 }
 
 /// All routes over anything that answers.

@@ -17,10 +17,20 @@ use tokio::{
     time::timeout,
 };
 
-use crate::server::Lifetime;
+use crate::{patience::Patience, server::Lifetime};
 
 /// How long a connection may be silent between requests, or take to send the head of one.
 const HEAD_WAIT: Duration = Duration::from_secs(30);
+/// How long a peer may take nothing of what is sent to it. Longer than a WebSocket waits before it says
+/// why it closes.
+const WRITE_WAIT: Duration = Duration::from_secs(20);
+
+/// How long a peer may keep us waiting.
+#[derive(Clone, Copy)]
+struct Waits {
+    head: Duration,
+    write: Duration,
+}
 
 /// Serves `router` until `lifetime` ends; then takes no more connections, closes WebSockets with
 /// 1001, and waits for what is under way, but not longer than `drain`.
@@ -32,7 +42,7 @@ pub async fn serve(listener: TcpListener, router: Router, lifetime: Lifetime, dr
     loop {
         tokio::select! {
             () = lifetime.shutdown.cancelled() => break,
-            (connection, _) = listener.accept() => spawn(connection, router.clone(), &lifetime, HEAD_WAIT),
+            (connection, _) = listener.accept() => spawn(connection, router.clone(), &lifetime, Waits { head: HEAD_WAIT, write: WRITE_WAIT }),
         }
     }
     drop(listener);
@@ -44,14 +54,14 @@ pub async fn serve(listener: TcpListener, router: Router, lifetime: Lifetime, dr
 }
 
 /// Serves one connection. axum's own `serve` would do that without a limit on silence.
-fn spawn<I>(connection: I, router: Router, lifetime: &Lifetime, head_wait: Duration)
+fn spawn<I>(connection: I, router: Router, lifetime: &Lifetime, waits: Waits)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(head_wait)
-        .serve_connection(TokioIo::new(connection), TowerToHyperService::new(router))
+        .header_read_timeout(waits.head)
+        .serve_connection(TokioIo::new(Patience::new(connection, waits.write)), TowerToHyperService::new(router))
         .with_upgrades();
     let shutdown = lifetime.shutdown.clone();
     lifetime.open.spawn(async move {
@@ -72,17 +82,19 @@ where
 
 #[cfg(test)]
 mod tests {
-    use axum::routing::get;
+    use axum::{body::Body, routing::get};
+    use futures_util::stream;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     use super::*;
 
     const WAIT: Duration = Duration::from_millis(100);
+    const WAITS: Waits = Waits { head: WAIT, write: WAIT };
 
     /// What is answered to these bytes until the connection is closed.
     async fn answer(request: &[u8]) -> String {
         let (mut peer, ours) = duplex(4096);
-        spawn(ours, Router::new().route("/", get(|| async { "here" })), &Lifetime::default(), WAIT);
+        spawn(ours, Router::new().route("/", get(|| async { "here" })), &Lifetime::default(), WAITS);
         peer.write_all(request).await.expect("sent");
         let mut heard = Vec::new();
         timeout(10 * WAIT, peer.read_to_end(&mut heard)).await.expect("closed in time").expect("heard");
@@ -95,5 +107,20 @@ mod tests {
         answer(b"GET / HTTP/1.1\r\nhost: a\r\nx-slow: ").await;
         let answered = answer(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
         assert!(answered.starts_with("HTTP/1.1 200 OK") && answered.ends_with("here"), "{answered}");
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_much_and_reads_nothing_is_cut_off() {
+        let endless = || async { Body::from_stream(stream::repeat_with(|| Ok::<_, io::Error>(vec![b'x'; 10_000]))) };
+        let (mut peer, ours) = duplex(4096);
+        let lifetime = Lifetime::default();
+        spawn(ours, Router::new().route("/", get(endless)), &lifetime, WAITS);
+        peer.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");
+        // Nothing is left of it, though the peer is still there and the answer has no end.
+        lifetime.open.close();
+        timeout(20 * WAIT, lifetime.open.wait()).await.expect("given up in time");
+        let mut heard = Vec::new();
+        peer.read_to_end(&mut heard).await.expect("heard");
+        assert!(heard.len() <= 4096, "{} bytes", heard.len());
     }
 }

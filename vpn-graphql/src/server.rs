@@ -2,10 +2,9 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{api::Api, health::ReadinessCache, options::HttpOptions};
+use crate::{api::Api, health::ReadinessCache, live::Live, options::HttpOptions};
 
 /// What every handler shares.
 #[derive(Clone)]
@@ -16,14 +15,13 @@ pub(crate) struct Shared {
     pub(crate) options: HttpOptions,
     pub(crate) lifetime: Lifetime,
     pub(crate) readiness: ReadinessCache,
-    /// A permit for each open WebSocket.
-    pub(crate) sockets: Arc<Semaphore>,
+    pub(crate) live: Live,
 }
 
 impl Server {
     pub(crate) fn new(api: Arc<dyn Api>, options: HttpOptions, lifetime: Lifetime) -> Self {
-        let sockets = Arc::new(Semaphore::new(options.limits.sockets));
-        Self(Arc::new(Shared { api, options, lifetime, readiness: ReadinessCache::default(), sockets }))
+        let live = Live::new(&options.limits);
+        Self(Arc::new(Shared { api, options, lifetime, readiness: ReadinessCache::default(), live }))
     }
 }
 

@@ -14,6 +14,7 @@ on_every_database!(
     entries_of_one_commit_follow_each_other,
     a_rolled_back_change_leaves_no_entry_and_no_gap,
     entries_are_found_by_client_job_actor_and_action,
+    entries_are_found_by_when_it_happened,
     entries_are_read_in_the_order_of_their_numbers,
 );
 
@@ -94,6 +95,25 @@ async fn entries_are_found_by_client_job_actor_and_action(world: World) -> Resul
     ] {
         let found = world.store().read().await?.audit_page(&filter, &PageRequest::first(10)).await?;
         assert_eq!(found.items.iter().map(|entry| entry.seq).collect::<Vec<_>>(), expected, "{filter:?}");
+    }
+    Ok(())
+}
+
+/// SQLite's clock has milliseconds, so that two may have happened at once.
+async fn entries_are_found_by_when_it_happened(world: World) -> Result<()> {
+    for _ in 0..4 {
+        world.server().await?;
+    }
+    let mut reader = world.store().read().await?;
+    let all = reader.audit_page(&AuditFilter::default(), &PageRequest::first(10)).await?.items;
+    for middle in all.iter().map(|entry| entry.columns.at) {
+        for (from, until) in [(Some(middle), None), (None, Some(middle))] {
+            let filter = AuditFilter { since: from, until, ..AuditFilter::default() };
+            let found = reader.audit_page(&filter, &PageRequest::first(10)).await?.items;
+            let within = |at| from.is_none_or(|from| at >= from) && until.is_none_or(|until| at < until);
+            let expected = all.iter().filter(|entry| within(entry.columns.at)).map(|entry| entry.seq);
+            assert_eq!(found.iter().map(|entry| entry.seq).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        }
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use vpn_core::{
     domain::{ClientId, ClientState, ClientStatus, FencingToken, JobKind},
-    store::{ClientFilter, PageRequest, StoreError},
+    store::{ClientFilter, PageRequest, StoreError, TimeRange},
 };
 use vpn_tests::{World, certificate, on_every_database, told};
 
@@ -20,6 +20,7 @@ on_every_database!(
     a_client_is_revoked_only_when_somebody_asked,
     a_revoked_client_keeps_its_certificate_and_stays_revoked,
     clients_are_found_by_status_server_and_name,
+    clients_are_found_by_when_they_were_recorded,
     clients_are_found_by_many_ids,
     an_uncommitted_client_never_was,
 );
@@ -171,6 +172,25 @@ async fn a_revoked_client_keeps_its_certificate_and_stays_revoked(world: World) 
     Ok(())
 }
 
+/// SQLite's clock has milliseconds, so that two may have been recorded at once.
+async fn clients_are_found_by_when_they_were_recorded(world: World) -> Result<()> {
+    let mut all = Vec::new();
+    for _ in 0..4 {
+        all.insert(0, world.client().await?);
+    }
+    for middle in all.iter().map(|client| client.created_at) {
+        let range = [(Some(middle), None), (None, Some(middle)), (Some(middle), Some(middle))];
+        for (from, until) in range {
+            let filter = ClientFilter { created_at: TimeRange { since: from, until }, ..ClientFilter::default() };
+            let found = world.store().read().await?.clients(&filter, &PageRequest::first(10)).await?.items;
+            let within = |at| from.is_none_or(|from| at >= from) && until.is_none_or(|until| at < until);
+            let expected: Vec<_> = all.iter().filter(|client| within(client.created_at)).cloned().collect();
+            assert_eq!(found, expected, "{filter:?}");
+        }
+    }
+    Ok(())
+}
+
 async fn clients_are_found_by_status_server_and_name(world: World) -> Result<()> {
     let (pending, active, revoked) = (world.client().await?, world.active().await?, world.revoked().await?);
     let neighbour = world.client_on(active.server_id).await?;
@@ -188,6 +208,7 @@ async fn clients_are_found_by_status_server_and_name(world: World) -> Result<()>
                 status: Some(ClientStatus::Active),
                 server_id: Some(active.server_id),
                 name: Some(active.name.to_string()),
+                created_at: TimeRange { since: Some(active.created_at), until: None },
             },
             vec![&active],
         ),

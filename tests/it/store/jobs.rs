@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use vpn_core::{
     domain::{FencingToken, JobKind, JobState, RequestId, Step},
-    store::{JobFilter, PageRequest, StoreError},
+    store::{JobFilter, PageRequest, StoreError, TimeRange},
 };
 use vpn_tests::{World, failure, on_every_database, told};
 
@@ -20,6 +20,7 @@ on_every_database!(
     an_overtaken_provision_is_neither_claimed_nor_advanced,
     a_step_is_reached_as_often_as_it_takes,
     jobs_are_found_by_client_kind_and_state,
+    jobs_are_found_by_when_they_were_asked_for,
     jobs_are_found_by_many_ids,
 );
 
@@ -167,6 +168,23 @@ async fn a_step_is_reached_as_often_as_it_takes(world: World) -> Result<()> {
     Ok(())
 }
 
+/// SQLite's clock has milliseconds, so that two may have been asked for at once.
+async fn jobs_are_found_by_when_they_were_asked_for(world: World) -> Result<()> {
+    let mut all = Vec::new();
+    for _ in 0..4 {
+        all.insert(0, world.queued(JobKind::Provision).await?);
+    }
+    for middle in all.iter().map(|job| job.queued_at) {
+        for (from, until) in [(Some(middle), None), (None, Some(middle))] {
+            let filter = JobFilter { queued_at: TimeRange { since: from, until }, ..JobFilter::default() };
+            let found = world.store().read().await?.jobs(&filter, &PageRequest::first(10)).await?.items;
+            let within = |at| from.is_none_or(|from| at >= from) && until.is_none_or(|until| at < until);
+            assert_eq!(found, all.iter().filter(|job| within(job.queued_at)).cloned().collect::<Vec<_>>());
+        }
+    }
+    Ok(())
+}
+
 async fn jobs_are_found_by_client_kind_and_state(world: World) -> Result<()> {
     let queued = world.queued(JobKind::Provision).await?;
     let (running, _) = world.running(JobKind::Revoke).await?;
@@ -178,6 +196,8 @@ async fn jobs_are_found_by_client_kind_and_state(world: World) -> Result<()> {
         (JobFilter { kind: Some(JobKind::Revoke), ..none() }, vec![&later, &running]),
         (JobFilter { state: Some(JobState::Running), ..none() }, vec![&running]),
         (JobFilter { kind: Some(JobKind::Provision), state: Some(JobState::Running), ..none() }, vec![]),
+        (JobFilter { requested_by: Some(queued.requested_by.clone()), ..none() }, vec![&later, &running, &queued]),
+        (JobFilter { requested_by: Some("nobody".to_owned()), ..none() }, vec![]),
     ] {
         let found = world.store().read().await?.jobs(&filter, &PageRequest::first(10)).await?;
         assert_eq!(found.items.iter().collect::<Vec<_>>(), expected, "{filter:?}");

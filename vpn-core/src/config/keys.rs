@@ -39,6 +39,12 @@ pub const KEYS: &[Key] = &[
         "origins whose pages may open WebSockets, separated by commas; only the server's own",
     ),
     key("graphiql", "server", "whether GraphiQL is served; `true`"),
+    key("introspection", "server", "whether the schema can be asked for; `true`"),
+    key(
+        "operations",
+        "server",
+        "a JSON file of the only operations that are run, each named by its SHA-256; all are run",
+    ),
     key("drain_seconds", "both", "how long a stopping process waits for what it has begun; `30`"),
     key("concurrency", "worker", "jobs at once, 1 to 64; `8`"),
     key("ssh_timeout_seconds", "worker", "for one request to a VPN host; `45`"),

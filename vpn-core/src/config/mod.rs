@@ -105,6 +105,10 @@ pub struct ServerConfig {
     pub allowed_origins: Vec<String>,
     /// Whether GraphiQL is served.
     pub graphiql: bool,
+    /// Whether the schema can be asked for.
+    pub introspection: bool,
+    /// The file with the only operations that are run.
+    pub operations: Option<PathBuf>,
     /// How long a stopping server waits for its requests.
     pub drain: Duration,
 }
@@ -161,11 +165,14 @@ impl ServerConfig {
             ),
             given.words("allowed_origins"),
             given.parsed("graphiql", true, "true or false"),
+            given.parsed("introspection", true, "true or false"),
+            given.text("operations", ""),
             given.seconds("drain_seconds", Duration::from_secs(30)),
         );
         given.finish()?;
-        let (shared, listen, allowed_origins, graphiql, drain) = config;
-        Ok(Self { shared, listen, allowed_origins, graphiql, drain })
+        let (shared, listen, allowed_origins, graphiql, introspection, operations, drain) = config;
+        let operations = Some(PathBuf::from(operations)).filter(|path| !path.as_os_str().is_empty());
+        Ok(Self { shared, listen, allowed_origins, graphiql, introspection, operations, drain })
     }
 }
 

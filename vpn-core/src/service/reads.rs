@@ -67,6 +67,28 @@ impl Platform {
         Ok(open.into_iter().map(|job| (job.client_id, job)).collect())
     }
 
+    /// This page of each client's jobs.
+    pub async fn jobs_of_clients(
+        &self,
+        caller: &Caller,
+        ids: &[ClientId],
+        page: &PageRequest<JobId>,
+    ) -> Result<HashMap<ClientId, Page<Job>>, Error> {
+        self.authorise(caller, Permission::ReadClients).await?;
+        Ok(self.store().read().await?.jobs_of_clients(ids, page).await?)
+    }
+
+    /// This page of each server's clients.
+    pub async fn clients_of_servers(
+        &self,
+        caller: &Caller,
+        ids: &[ServerId],
+        page: &PageRequest<ClientId>,
+    ) -> Result<HashMap<ServerId, Page<Client>>, Error> {
+        self.authorise(caller, Permission::ReadClients).await?;
+        Ok(self.store().read().await?.clients_of_servers(ids, page).await?)
+    }
+
     /// The server with this id.
     pub async fn server(&self, caller: &Caller, id: ServerId) -> Result<Option<Server>, Error> {
         self.authorise(caller, Permission::ReadClients).await?;

@@ -48,9 +48,9 @@ impl AuditFilter {
     }
 }
 
-const ENTRY: &str = "seq, prev_hash, canonical, leaf_hash, at, actor, action, outcome, client_id, job_id";
+pub(super) const ENTRY: &str = "seq, prev_hash, canonical, leaf_hash, at, actor, action, outcome, client_id, job_id";
 
-fn entry(row: &AnyRow) -> Result<AuditEntry, StoreError> {
+pub(super) fn entry(row: &AnyRow) -> Result<AuditEntry, StoreError> {
     let read = Reading::of(row, "audit_log");
     Ok(AuditEntry {
         seq: read.int("seq")?,
@@ -101,21 +101,25 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         conditions.add("at <", filter.until.map(Timestamp::micros));
         // In the order of an index either way, so that a page is read and no more.
         let order = if filter.is_about_time() {
-            if let Some(seq) = page.after
-                && let Some(last) = self.audit_entry(seq).await?
+            for (key, strictly, roughly) in
+                [(page.after, "(at, seq) <", "at <="), (page.before, "(at, seq) >", "at >=")]
             {
-                let at = last.columns.at.micros();
-                conditions.add("at <=", Some(at));
-                conditions.add_pair("(at, seq) <", at, seq);
+                if let Some(seq) = key
+                    && let Some(entry) = self.audit_entry(seq).await?
+                {
+                    let at = entry.columns.at.micros();
+                    conditions.add(roughly, Some(at));
+                    conditions.add_pair(strictly, at, seq);
+                }
             }
-            "at DESC, seq DESC"
+            ["at", "seq"].map(|key| page.order(key)).join(", ")
         } else {
-            conditions.add("seq <", page.after);
-            "seq DESC"
+            conditions.between("seq", page);
+            page.order("seq")
         };
-        let sql = self.dialect.sql(conditions.select(ENTRY, "audit_log", order));
+        let sql = self.dialect.sql(conditions.select(ENTRY, "audit_log", &order));
         let rows = conditions.bind(sqlx::query(sql)).bind(page.limit()).fetch_all(self.conn()).await?;
-        Ok(Page::cut(rows.iter().map(entry).collect::<Result<_, _>>()?, page.first))
+        Ok(Page::cut(rows.iter().map(entry).collect::<Result<_, _>>()?, page))
     }
 
     /// At most `limit` entries behind the entry `after`, oldest first; of one client, or of all.

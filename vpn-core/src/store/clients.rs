@@ -6,7 +6,7 @@ use std::ops::DerefMut;
 use sqlx::AnyConnection;
 
 use super::{
-    Handle, Page, PageRequest, StoreError, Tx,
+    Handle, Page, PageRequest, StoreError, TimeRange, Tx,
     page::{Conditions, may_be_stored},
     row,
 };
@@ -38,6 +38,8 @@ pub struct ClientFilter {
     pub server_id: Option<ServerId>,
     /// With exactly this name.
     pub name: Option<String>,
+    /// Recorded when.
+    pub created_at: TimeRange,
 }
 
 impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
@@ -59,10 +61,11 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         conditions.add("status =", filter.status.map(|status| status.as_str().to_owned()));
         conditions.add("server_id =", filter.server_id.map(|id| id.to_string()));
         conditions.add("name =", filter.name.clone());
-        conditions.add("id <", page.after.map(|id| id.to_string()));
-        let sql = self.dialect.sql(conditions.select(row::CLIENT, "clients", "id DESC"));
+        conditions.within("created_at", filter.created_at);
+        conditions.between("id", page);
+        let sql = self.dialect.sql(conditions.select(row::CLIENT, "clients", &page.order("id")));
         let rows = conditions.bind(sqlx::query(sql)).bind(page.limit()).fetch_all(self.conn()).await?;
-        Ok(Page::cut(rows.iter().map(row::client).collect::<Result<_, _>>()?, page.first))
+        Ok(Page::cut(rows.iter().map(row::client).collect::<Result<_, _>>()?, page))
     }
 
     /// The clients with these ids, in no order; unknown ids are left out.

@@ -4,7 +4,12 @@ use std::{ops::DerefMut, time::Duration};
 
 use sqlx::AnyConnection;
 
-use super::{Handle, Page, PageRequest, StoreError, Tx, page::Conditions, row, row::Reading};
+use super::{
+    Handle, Page, PageRequest, StoreError, TimeRange, Tx,
+    page::{Conditions, may_be_stored},
+    row,
+    row::Reading,
+};
 use crate::{
     clock::Timestamp,
     domain::{ClientId, Fence, Job, JobFailure, JobId, JobInput, JobKind, JobState, RequestId, Step},
@@ -38,6 +43,10 @@ pub struct JobFilter {
     pub kind: Option<JobKind>,
     /// In this state.
     pub state: Option<JobState>,
+    /// Asked for by this principal.
+    pub requested_by: Option<String>,
+    /// Asked for when.
+    pub queued_at: TimeRange,
 }
 
 /// A job that should be rung.
@@ -63,14 +72,19 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
 
     /// A page of jobs, newest first.
     pub async fn jobs(&mut self, filter: &JobFilter, page: &PageRequest<JobId>) -> Result<Page<Job>, StoreError> {
+        if filter.requested_by.as_deref().is_some_and(|name| !may_be_stored(name)) {
+            return Ok(Page::empty());
+        }
         let mut conditions = Conditions::default();
         conditions.add("client_id =", filter.client_id.map(|id| id.to_string()));
         conditions.add("kind =", filter.kind.map(|kind| kind.as_str().to_owned()));
         conditions.add("state =", filter.state.map(|state| state.as_str().to_owned()));
-        conditions.add("id <", page.after.map(|id| id.to_string()));
-        let sql = self.dialect.sql(conditions.select(row::JOB, "jobs", "id DESC"));
+        conditions.add("requested_by =", filter.requested_by.clone());
+        conditions.within("queued_at", filter.queued_at);
+        conditions.between("id", page);
+        let sql = self.dialect.sql(conditions.select(row::JOB, "jobs", &page.order("id")));
         let rows = conditions.bind(sqlx::query(sql)).bind(page.limit()).fetch_all(self.conn()).await?;
-        Ok(Page::cut(rows.iter().map(row::job).collect::<Result<_, _>>()?, page.first))
+        Ok(Page::cut(rows.iter().map(row::job).collect::<Result<_, _>>()?, page))
     }
 
     /// The jobs with these ids, in no order; unknown ids are left out.
@@ -90,7 +104,7 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
 
     /// The newest job of a kind of a client.
     pub async fn latest_job(&mut self, client_id: ClientId, kind: JobKind) -> Result<Option<Job>, StoreError> {
-        let filter = JobFilter { client_id: Some(client_id), kind: Some(kind), state: None };
+        let filter = JobFilter { client_id: Some(client_id), kind: Some(kind), ..JobFilter::default() };
         Ok(self.jobs(&filter, &PageRequest::first(1)).await?.items.into_iter().next())
     }
 

@@ -15,7 +15,7 @@ use vpn_core::{
     telemetry,
     vault::Vault,
 };
-use vpn_graphql::{HttpOptions, Lifetime, router, serve};
+use vpn_graphql::{HttpOptions, Lifetime, Operations, router, serve};
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -33,11 +33,16 @@ impl Serve {
         if stop.run_until_cancelled(refuse_unfit(&store, &platform)).await.transpose()?.is_none() {
             return Ok(());
         }
-        let options = HttpOptions {
+        let mut options = HttpOptions {
             graphiql: config.graphiql,
             allowed_origins: config.allowed_origins,
+            operations: config.operations.as_deref().map(Operations::read).transpose()?,
             ..HttpOptions::default()
         };
+        options.limits.document.introspect = config.introspection;
+        if let Some(listed) = &options.operations {
+            tracing::info!(operations = listed.count(), "only the operations of the list are run");
+        }
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         listen(listener, platform, options, stop, config.drain).await?;

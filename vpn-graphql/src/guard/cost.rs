@@ -23,6 +23,8 @@ pub(super) struct Cost {
     pub(super) roots: u64,
     /// How deep lists of the introspection nest, each of which multiplies the answer.
     pub(super) introspection: u64,
+    /// Whether it asks for the schema.
+    pub(super) introspects: bool,
     /// How deep it nests.
     height: u32,
     /// What makes it impossible, whatever it costs.
@@ -41,6 +43,7 @@ impl Cost {
         self.aliases = self.aliases.saturating_add(part.aliases);
         self.roots = self.roots.saturating_add(part.roots);
         self.introspection = self.introspection.max(part.introspection);
+        self.introspects |= part.introspects;
         self.height = self.height.max(part.height);
         self.fault = self.fault.or(part.fault);
     }
@@ -109,6 +112,7 @@ impl<'a> Walk<'a> {
         if matches!(name, "fields" | "interfaces" | "possibleTypes" | "inputFields") {
             cost.introspection += 1;
         }
+        cost.introspects |= matches!(name, "__schema" | "__type");
         // async-graphql looks at the directives of every field but this one.
         let known = |name: &str| matches!(name, "skip" | "include");
         if name == "__typename" && !field.directives.iter().all(|it| known(it.node.name.node.as_str())) {

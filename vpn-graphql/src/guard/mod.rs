@@ -4,6 +4,7 @@
 //! themselves. This is no async-graphql `Extension` on purpose: with any extension installed every
 //! field is resolved through a chain of boxed hooks, which costs a page of 50 about a third more.
 
+mod alone;
 mod brackets;
 mod cost;
 #[cfg(test)]
@@ -36,6 +37,8 @@ pub struct DocumentLimits {
     pub introspection: u64,
     /// Operations in one document.
     pub operations: usize,
+    /// Whether the schema may be asked for at all.
+    pub introspect: bool,
 }
 
 impl Default for DocumentLimits {
@@ -49,38 +52,54 @@ impl Default for DocumentLimits {
             mutations: 10,
             introspection: 3,
             operations: 20,
+            introspect: true,
         }
     }
+}
+
+/// Whether a document would be admitted, whatever its variables.
+pub(crate) fn look_over(document: &str, limits: &DocumentLimits) -> Result<(), ServerError> {
+    parse(&mut Request::new(document), limits).map(drop)
 }
 
 /// Parses the request's document within `limits`, and says what kind of operation it asks for.
 ///
 /// The parsed document stays in the request, so that it is parsed once.
 pub(crate) fn admit(request: &mut Request, limits: &DocumentLimits) -> Result<OperationType, ServerError> {
-    if request.query.len() > limits.bytes {
-        return Err(refusal("DOCUMENT_TOO_LARGE", format!("the document is longer than {} bytes", limits.bytes)));
-    }
-    if !brackets::nest_within(&request.query, limits.brackets) {
-        return Err(refusal("DOCUMENT_TOO_DEEP", "the document is nested too deep"));
-    }
     let name = request.operation_name.clone();
-    let document = request.parsed_query().map_err(|error| {
-        let mut told = refusal("GRAPHQL_PARSE_FAILED", error.message);
-        told.locations = error.locations;
-        told
-    })?;
-    within(document, limits)?;
+    let document = parse(request, limits)?;
     // Whatever names no operation is refused by async-graphql, in the words of the specification.
     let Some(operation) = chosen(&document.operations, name.as_deref()) else {
         return Ok(OperationType::Query);
     };
     let (kind, mut variables, required) = (operation.ty, defaults(operation), required(operation));
+    let alone = name.and_then(|name| alone::alone(document, &name));
+    if let Some(document) = alone {
+        request.set_parsed_query(document);
+    }
     variables.append(&mut request.variables);
     request.variables = variables;
     match required.into_iter().find(|name| matches!(request.variables.get(name), None | Some(Value::Null))) {
         Some(name) => Err(refusal(BAD_USER_INPUT, format!("the variable `${name}` needs a value"))),
         None => Ok(kind),
     }
+}
+
+/// The request's document, if it is within the limits.
+fn parse<'a>(request: &'a mut Request, limits: &DocumentLimits) -> Result<&'a ExecutableDocument, ServerError> {
+    if request.query.len() > limits.bytes {
+        return Err(refusal("DOCUMENT_TOO_LARGE", format!("the document is longer than {} bytes", limits.bytes)));
+    }
+    if !brackets::nest_within(&request.query, limits.brackets) {
+        return Err(refusal("DOCUMENT_TOO_DEEP", "the document is nested too deep"));
+    }
+    let document = request.parsed_query().map_err(|error| {
+        let mut told = refusal("GRAPHQL_PARSE_FAILED", error.message);
+        told.locations = error.locations;
+        told
+    })?;
+    within(document, limits)?;
+    Ok(document)
 }
 
 fn within(document: &ExecutableDocument, limits: &DocumentLimits) -> Result<(), ServerError> {
@@ -93,6 +112,12 @@ fn within(document: &ExecutableDocument, limits: &DocumentLimits) -> Result<(), 
         let cost = walk.cost(&operation.node.selection_set.node);
         if let Some(fault) = cost.fault {
             return Err(refusal("GRAPHQL_VALIDATION_FAILED", fault));
+        }
+        if cost.introspects && !limits.introspect {
+            return Err(refusal(
+                "INTROSPECTION_DISABLED",
+                "this server does not tell its schema: it is in schema.graphql",
+            ));
         }
         if let Some((what, max)) = excess(&cost, operation.node.ty, limits) {
             return too_complex(format!("an operation may have {max} {what}, fragments put in their places"));

@@ -87,6 +87,21 @@ fn introspection_may_not_multiply_itself() {
 }
 
 #[test]
+fn the_schema_is_not_told_where_it_may_not_be_asked_for() {
+    let limits = DocumentLimits { introspect: false, ..DocumentLimits::default() };
+    let ask = |document: &str| admit(&mut Request::new(document), &limits).map_err(|error| error.message);
+    for document in [
+        "{ __schema { types { name } } }",
+        "{ a: __type(name: \"Query\") { name } }",
+        "{ ...F } fragment F on Query { ... { __schema { types { name } } } }",
+        "query A { b } query B { __schema { types { name } } }",
+    ] {
+        assert!(ask(document).expect_err(document).contains("does not tell its schema"));
+    }
+    assert_eq!(ask("{ __typename a { __typename } }"), Ok(OperationType::Query));
+}
+
+#[test]
 fn an_unknown_directive_on_typename_is_refused() {
     assert_eq!(verdict("{ __typename @nonsense }"), Err("GRAPHQL_VALIDATION_FAILED".into()));
     assert_eq!(verdict("{ __typename @skip(if: false) }"), Ok(OperationType::Query));

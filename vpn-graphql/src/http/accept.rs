@@ -10,15 +10,19 @@ pub(super) enum Media {
     Json,
     /// `application/graphql-response+json`: the status tells whether anything was executed.
     GraphQl,
+    /// `text/event-stream`: an answer in events, as long as there are any (GraphQL over SSE). Only for
+    /// whoever names it: nobody else would expect an answer without an end.
+    Events,
 }
 
 impl Media {
-    const ALL: [Self; 2] = [Self::Json, Self::GraphQl];
+    const ALL: [Self; 3] = [Self::Json, Self::GraphQl, Self::Events];
 
     fn essence(self) -> &'static str {
         match self {
             Self::Json => "application/json",
             Self::GraphQl => "application/graphql-response+json",
+            Self::Events => "text/event-stream",
         }
     }
 
@@ -27,7 +31,13 @@ impl Media {
         HeaderValue::from_static(match self {
             Self::Json => "application/json; charset=utf-8",
             Self::GraphQl => "application/graphql-response+json; charset=utf-8",
+            Self::Events => "text/event-stream; charset=utf-8",
         })
+    }
+
+    /// The type in which a refusal is told instead: it is one answer, and its status tells.
+    pub(super) fn of_refusal(self) -> Self {
+        if self == Self::Events { Self::GraphQl } else { self }
     }
 
     /// The one the caller likes best; without an `Accept`, JSON. `None`: neither will do.
@@ -35,28 +45,34 @@ impl Media {
     /// The most specific range that fits a type says how much it is liked. Between types that are
     /// liked the same, the one that was named first wins.
     pub(super) fn wanted(headers: &HeaderMap) -> Option<Self> {
-        let ranges: Vec<Range> = headers
-            .get_all(header::ACCEPT)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .enumerate()
-            .filter_map(|(place, text)| Range::parse(place, text))
-            .collect();
+        let ranges = ranges(headers);
         if ranges.is_empty() {
             return Some(Self::Json);
         }
-        let liking = |media: Self| {
-            let fitting = ranges.iter().filter(|range| range.fits(media.essence()));
-            fitting.max_by_key(|range| range.specificity()).map(|range| (range.quality, range.place))
-        };
         Self::ALL
             .into_iter()
-            .filter_map(|media| liking(media).map(|(quality, place)| (media, quality, place)))
-            .filter(|(_, quality, _)| *quality > 0)
+            .filter_map(|media| media.liking(&ranges).map(|(quality, place)| (media, quality, place)))
             .min_by_key(|(_, quality, place)| (u16::MAX - quality, *place))
             .map(|(media, ..)| media)
     }
+
+    /// Whether the caller can be answered in events at all, though it may like another type better.
+    pub(super) fn takes_events(headers: &HeaderMap) -> bool {
+        Self::Events.liking(&ranges(headers)).is_some()
+    }
+
+    /// How much this type is liked, and where the range stands that says so; `None`: not at all.
+    fn liking(self, ranges: &[Range]) -> Option<(u16, usize)> {
+        let fitting = ranges.iter().filter(|range| range.fits(self));
+        let range = fitting.max_by_key(|range| range.specificity())?;
+        (range.quality > 0).then_some((range.quality, range.place))
+    }
+}
+
+fn ranges(headers: &HeaderMap) -> Vec<Range> {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let parts = values.flat_map(|value| value.split(',')).enumerate();
+    parts.filter_map(|(place, text)| Range::parse(place, text)).collect()
 }
 
 /// One part of an `Accept` header.
@@ -75,10 +91,10 @@ impl Range {
         Some(Self { essence, quality: quality.map_or(1_000, thousandths), place })
     }
 
-    fn fits(&self, essence: &str) -> bool {
+    fn fits(&self, media: Media) -> bool {
         match self.essence.as_str() {
-            "*/*" | "application/*" => true,
-            own => own == essence,
+            "*/*" | "application/*" => media != Media::Events,
+            own => own == media.essence(),
         }
     }
 
@@ -114,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_caller_gets_what_it_likes_best() {
-        use Media::{GraphQl, Json};
+        use Media::{Events, GraphQl, Json};
         const NEW: &str = "application/graphql-response+json";
         let both = format!("{NEW}, application/json;q=0.9");
         let other = format!("application/json;q=0.4, {NEW};q=0.5");
@@ -136,11 +152,29 @@ mod tests {
             (vec!["application/json;q=0, */*"], Some(GraphQl)),
             (vec!["text/html, */*;q=0.8"], Some(Json)),
             (vec!["text/html"], None),
-            (vec!["text/event-stream"], None),
+            (vec!["text/*"], None),
+            (vec!["text/event-stream"], Some(Events)),
+            (vec!["text/event-stream;q=0.9, application/json;q=0.8"], Some(Events)),
+            (vec!["application/json, text/event-stream"], Some(Json)),
+            (vec!["text/event-stream;q=0"], None),
             (vec!["application/json;q=0"], None),
             (vec![excluded.as_str()], None),
         ] {
             assert_eq!(wanted(&accept), media, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn events_are_sent_to_whoever_names_them_only() {
+        for (accept, takes) in [
+            ("text/event-stream", true),
+            ("application/json, text/event-stream;q=0.1", true),
+            ("text/event-stream;q=0", false),
+            ("*/*", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().expect("a header value"))]);
+            assert_eq!(Media::takes_events(&headers), takes, "{accept}");
         }
     }
 

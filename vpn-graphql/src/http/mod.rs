@@ -1,10 +1,11 @@
-//! GraphQL over HTTP: `POST /graphql`, and `GET /graphql` for queries.
+//! GraphQL over HTTP: `POST /graphql`, and `GET /graphql` for queries; in events for whoever wants that.
 
 mod accept;
 mod body;
 mod params;
 mod refusal;
 mod reply;
+mod sse;
 
 use async_graphql::{Request as GraphQlRequest, parser::types::OperationType};
 use axum::{
@@ -13,7 +14,7 @@ use axum::{
     extract::State,
     http::{Method, Request, Response, StatusCode, request},
 };
-use vpn_core::domain::RequestId;
+use vpn_core::domain::{Caller, RequestId};
 
 pub(crate) use self::params::Params;
 use self::{accept::Media, refusal::Refusal};
@@ -31,7 +32,9 @@ pub(crate) async fn graphql(
     let media = Media::wanted(&head.headers);
     let outcome = match media {
         Some(media) => serve(&server, id, media, &head, body).await,
-        None => Err(Refusal::not_acceptable("accept application/graphql-response+json or application/json")),
+        None => Err(Refusal::not_acceptable(
+            "accept application/graphql-response+json, application/json or text/event-stream",
+        )),
     };
     outcome.unwrap_or_else(|refusal| refusal.into_response(media.unwrap_or(Media::Json), id))
 }
@@ -52,8 +55,30 @@ async fn serve(
     }
     let caller = server.api.authenticate(auth::of_headers(&head.headers), id).await.map_err(Refusal::caller)?;
     let params = if post { Params::of_body(&body) } else { Params::of_uri(&head.uri) };
-    let mut request = params.map_err(Refusal::bad_request)?.into_request();
-    admit(server, &mut request, post)?;
+    let params = params.map_err(Refusal::bad_request)?;
+    let mut request = params.into_request(server.options.operations.as_ref()).map_err(Refusal::document)?;
+    let kind = guard::admit(&mut request, &server.options.limits.document).map_err(Refusal::document)?;
+    match kind {
+        OperationType::Mutation if !post => Err(Refusal::method_not_allowed("a mutation needs POST", "POST")),
+        OperationType::Subscription if Media::takes_events(&head.headers) => {
+            sse::serve(server, id, request, caller, kind)
+        }
+        OperationType::Subscription => {
+            let message = "a subscription needs `Accept: text/event-stream`, or a WebSocket: /graphql/ws, subprotocol graphql-transport-ws";
+            Err(Refusal::not_acceptable(message))
+        }
+        _ if media == Media::Events => sse::serve(server, id, request, caller, kind),
+        _ => execute(server, id, media, request, caller).await,
+    }
+}
+
+async fn execute(
+    server: &Server,
+    id: RequestId,
+    media: Media,
+    request: GraphQlRequest,
+    caller: Caller,
+) -> Result<Response<Body>, Refusal> {
     let running = server.api.execute(request, caller);
     let Ok(mut response) = tokio::time::timeout(server.options.limits.operation, running).await else {
         let message = "the operation took too long; a mutation may have been done all the same: repeat it with the same idempotencyKey";
@@ -71,15 +96,5 @@ fn method(head: &request::Parts) -> Result<bool, Refusal> {
         Method::POST => Ok(true),
         Method::GET | Method::HEAD => Ok(false),
         _ => Err(Refusal::method_not_allowed("use POST, or GET for queries", "GET, HEAD, POST")),
-    }
-}
-
-fn admit(server: &Server, request: &mut GraphQlRequest, post: bool) -> Result<(), Refusal> {
-    match guard::admit(request, &server.options.limits.document).map_err(Refusal::document)? {
-        OperationType::Mutation if !post => Err(Refusal::method_not_allowed("a mutation needs POST", "POST")),
-        OperationType::Subscription => Err(Refusal::not_acceptable(
-            "a subscription needs a WebSocket: /graphql/ws, subprotocol graphql-transport-ws",
-        )),
-        _ => Ok(()),
     }
 }

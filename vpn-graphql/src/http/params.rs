@@ -1,6 +1,6 @@
 //! The parameters of a GraphQL request, as a body or a query string has them.
 
-use async_graphql::{Request, Variables};
+use async_graphql::{Request, ServerError, Variables};
 use axum::{
     extract::Query,
     http::{HeaderMap, Uri, header},
@@ -8,11 +8,26 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::operations::{Asked, Operations};
+
 /// The parameters. Others are passed over, as the specification asks for.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(try_from = "Given")]
 pub(crate) struct Params {
-    query: String,
+    asked: Asked,
+    operation_name: Option<String>,
+    variables: Variables,
+}
+
+/// The same as they are given.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Given {
+    #[serde(default)]
+    query: Option<String>,
+    /// The name of a document that the server has, `sha256:…`, instead of the document.
+    #[serde(default)]
+    document_id: Option<String>,
     #[serde(default)]
     operation_name: Option<String>,
     #[serde(default)]
@@ -23,10 +38,22 @@ pub(crate) struct Params {
     extensions: Option<Map<String, Value>>,
 }
 
+impl TryFrom<Given> for Params {
+    type Error = &'static str;
+
+    fn try_from(given: Given) -> Result<Self, Self::Error> {
+        let Given { query, document_id, operation_name, variables, .. } = given;
+        let asked = query.map(Asked::Document).or(document_id.map(Asked::Named));
+        let asked = asked.ok_or("missing field `query`, or `documentId`")?;
+        Ok(Self { asked, operation_name, variables })
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct QueryString {
     query: Option<String>,
+    document_id: Option<String>,
     operation_name: Option<String>,
     variables: Option<String>,
     extensions: Option<String>,
@@ -53,19 +80,21 @@ impl Params {
             Some(text) => serde_json::from_str(&text).map_err(|_| format!("`{name}` must be a JSON object")),
         };
         let variables = given_json("variables", given.variables)?;
-        Ok(Self {
-            query: given.query.ok_or("the parameter `query` is missing")?,
+        let given = Given {
+            query: given.query,
+            document_id: given.document_id,
             operation_name: given.operation_name.filter(|name| !name.is_empty()),
             variables: Variables::from_json(Value::Object(variables)),
             extensions: given_json("extensions", given.extensions).map(Some)?,
-        })
+        };
+        given.try_into().map_err(str::to_owned)
     }
 
-    /// As async-graphql takes them.
-    pub(crate) fn into_request(self) -> Request {
-        let mut request = Request::new(self.query).variables(self.variables);
+    /// As async-graphql takes them; with a list of operations, only what is in it.
+    pub(crate) fn into_request(self, listed: Option<&Operations>) -> Result<Request, ServerError> {
+        let mut request = Request::new(self.asked.document(listed)?).variables(self.variables);
         request.operation_name = self.operation_name;
-        request
+        Ok(request)
     }
 }
 

@@ -55,6 +55,12 @@ impl Refusal {
         Self { status: Some(status), error: Box::new(error), header }
     }
 
+    /// There are too many already.
+    pub(super) fn too_many(error: ServerError) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self { status: Some(status), error: Box::new(error), header: None }.with(header::RETRY_AFTER, "5")
+    }
+
     fn with(mut self, name: HeaderName, value: &'static str) -> Self {
         self.header = Some((name, HeaderValue::from_static(value)));
         self
@@ -62,6 +68,7 @@ impl Refusal {
 
     pub(super) fn into_response(mut self, media: Media, id: RequestId) -> Response<Body> {
         answer::label_error(&mut self.error, INTERNAL_SERVER_ERROR, id);
+        let media = media.of_refusal();
         let status = self.status.unwrap_or_else(|| reply::status_of_refused_document(media));
         let mut response = reply::json(media, status, answer::encode(&Answer::from_errors(vec![*self.error])));
         response.headers_mut().extend(self.header);

@@ -8,8 +8,8 @@ use vpn_core::store::PageRequest;
 
 use crate::error;
 
-/// How many items a list gives when it is not said.
-pub(super) const DEFAULT_FIRST: i32 = 20;
+/// How many items a list gives when neither `first` nor `last` says so.
+const DEFAULT_SIZE: i32 = 20;
 
 /// A cursor for the item with this key. The key's text form says of which list it is.
 pub(super) fn encode(key: impl fmt::Display) -> String {
@@ -17,31 +17,49 @@ pub(super) fn encode(key: impl fmt::Display) -> String {
 }
 
 /// The key in a cursor.
-pub(super) fn decode<K: FromStr>(cursor: &str) -> Result<K, Error> {
-    URL_SAFE_NO_PAD
-        .decode(cursor)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .and_then(|key| key.parse().ok())
-        .ok_or_else(|| error::bad_input("`after` is not a cursor of this list: use an `endCursor` or `cursor` it gave"))
+pub(super) fn decode<K: FromStr>(argument: &str, cursor: &str) -> Result<K, Error> {
+    let key = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    key.and_then(|key| key.parse().ok())
+        .ok_or_else(|| error::bad_input(format!("`{argument}` is not a cursor of this list: use one that it gave")))
 }
 
-/// The part of a list that was asked for.
-pub(super) fn page<K: FromStr>(first: Option<i32>, after: Option<&str>) -> Result<PageRequest<K>, Error> {
-    let max = PageRequest::<K>::MAX;
-    let first = u32::try_from(first.unwrap_or(DEFAULT_FIRST)).unwrap_or(0);
-    if !(1..=max).contains(&first) {
-        return Err(error::bad_input(format!("`first` must be from 1 to {max}")));
+/// The part of a list that a caller asks for, in its words.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Part {
+    pub(super) first: Option<i32>,
+    pub(super) after: Option<String>,
+    pub(super) last: Option<i32>,
+    pub(super) before: Option<String>,
+}
+
+impl Part {
+    /// The same in the core's words.
+    pub(super) fn page<K: FromStr>(&self) -> Result<PageRequest<K>, Error> {
+        let mut page = match (self.first, self.last) {
+            (Some(_), Some(_)) => return Err(error::bad_input("ask for `first` or `last`, not for both")),
+            (None, Some(last)) => PageRequest::last(size("last", last)?),
+            (first, None) => PageRequest::first(size("first", first.unwrap_or(DEFAULT_SIZE))?),
+        };
+        page.after = self.after.as_deref().map(|cursor| decode("after", cursor)).transpose()?;
+        page.before = self.before.as_deref().map(|cursor| decode("before", cursor)).transpose()?;
+        Ok(page)
     }
-    let mut page = PageRequest::first(first);
-    page.after = after.map(decode).transpose()?;
-    Ok(page)
+
+    /// The same for the audit log, whose keys are numbers.
+    pub(super) fn audit_page(&self) -> Result<PageRequest<i64>, Error> {
+        let PageRequest { size, from, after, before } = self.page::<AuditId>()?;
+        Ok(PageRequest { size, from, after: after.map(|id| id.0), before: before.map(|id| id.0) })
+    }
 }
 
-/// The same for the audit log, whose keys are numbers.
-pub(super) fn audit_page(first: Option<i32>, after: Option<&str>) -> Result<PageRequest<i64>, Error> {
-    let page = page::<AuditId>(first, after)?;
-    Ok(PageRequest { first: page.first, after: page.after.map(|id| id.0) })
+fn size(argument: &str, size: i32) -> Result<u32, Error> {
+    let max = PageRequest::<()>::MAX;
+    let size = u32::try_from(size).unwrap_or(0);
+    if (1..=max).contains(&size) {
+        Ok(size)
+    } else {
+        Err(error::bad_input(format!("`{argument}` must be from 1 to {max}")))
+    }
 }
 
 /// A number that is handed in as text, because it may outgrow `Int`.
@@ -54,15 +72,10 @@ pub(super) fn filter_id<K: FromStr>(name: &str, id: Option<&ID>) -> Result<Optio
     id.map(|id| id.parse().map_err(|_| error::bad_input(format!("`{name}` is not an id of that kind")))).transpose()
 }
 
-/// What a list of `first` items costs, each of which costs `item`.
-pub(super) fn cost(first: Option<i32>, item: usize) -> usize {
-    let first = usize::try_from(first.unwrap_or(DEFAULT_FIRST)).unwrap_or(0).min(100);
-    item.max(1).saturating_mul(first).saturating_add(1)
-}
-
-/// The same for a list within each item of another: it is a query of its own.
-pub(super) fn nested_cost(first: Option<i32>, item: usize) -> usize {
-    cost(first, item).saturating_add(50)
+/// What a list costs, each item of which costs `item`.
+pub(super) fn cost(first: Option<i32>, last: Option<i32>, item: usize) -> usize {
+    let size = usize::try_from(first.or(last).unwrap_or(DEFAULT_SIZE)).unwrap_or(0).min(100);
+    item.max(1).saturating_mul(size).saturating_add(1)
 }
 
 /// The global id of an entry of the audit log.
@@ -116,12 +129,12 @@ mod tests {
     #[test]
     fn a_cursor_is_read_back_by_its_own_list_only() {
         let id = ClientId::generate(&Ambient::system());
-        assert_eq!(decode(&encode(id)).ok(), Some(id));
-        assert!(decode::<AuditId>(&encode(id)).is_err());
-        assert!(decode::<EventPlace>(&encode(AuditId(7))).is_err());
-        assert_eq!(decode(&encode(AuditId(7))).ok(), Some(AuditId(7)));
+        assert_eq!(decode("after", &encode(id)).ok(), Some(id));
+        assert!(decode::<AuditId>("after", &encode(id)).is_err());
+        assert!(decode::<EventPlace>("after", &encode(AuditId(7))).is_err());
+        assert_eq!(decode("after", &encode(AuditId(7))).ok(), Some(AuditId(7)));
         for odd in ["", "x", "%", "aud_7", &encode("aud_-7"), &encode("aud_07")] {
-            assert!(decode::<AuditId>(odd).is_err(), "{odd}");
+            assert!(decode::<AuditId>("after", odd).is_err(), "{odd}");
         }
     }
 
@@ -135,14 +148,18 @@ mod tests {
             (Some(-1), None),
             (Some(101), None),
         ] {
-            assert_eq!(page::<ClientId>(first, None).ok().map(|page| page.first), taken, "{first:?}");
+            let size = |part: Part| part.page::<ClientId>().ok().map(|page| page.size);
+            assert_eq!(size(Part { first, ..Part::default() }), taken, "{first:?}");
+            assert_eq!(size(Part { last: first, ..Part::default() }), taken, "{first:?}");
         }
+        let both = Part { first: Some(1), last: Some(1), ..Part::default() };
+        assert!(both.page::<ClientId>().is_err());
     }
 
     #[test]
     fn costs_multiply_and_saturate() {
-        assert_eq!(cost(Some(10), 5), 51);
-        assert_eq!(cost(None, 0), 21);
-        assert_eq!(cost(Some(100), usize::MAX), usize::MAX);
+        assert_eq!(cost(Some(10), None, 5), 51);
+        assert_eq!(cost(None, None, 0), 21);
+        assert_eq!(cost(None, Some(100), usize::MAX), usize::MAX);
     }
 }

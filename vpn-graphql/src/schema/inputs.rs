@@ -8,6 +8,21 @@ use super::{
     types::{ClientStatus, DateTime, JobKind, JobState, Role},
 };
 
+/// Instants from one to another. What is left out has no limit.
+#[derive(InputObject, Default)]
+pub(super) struct TimeRange {
+    /// At this instant or later.
+    since: Option<DateTime>,
+    /// Before this instant.
+    until: Option<DateTime>,
+}
+
+impl From<TimeRange> for store::TimeRange {
+    fn from(range: TimeRange) -> Self {
+        Self { since: range.since.map(|at| at.0), until: range.until.map(|at| at.0) }
+    }
+}
+
 /// Which clients. What is left out does not matter.
 #[derive(InputObject, Default)]
 pub(super) struct ClientFilter {
@@ -17,12 +32,15 @@ pub(super) struct ClientFilter {
     server_id: Option<ID>,
     /// With exactly this name.
     name: Option<String>,
+    /// Recorded when.
+    created_at: Option<TimeRange>,
 }
 
 impl ClientFilter {
     pub(super) fn into_core(self) -> Result<store::ClientFilter, Error> {
         let server_id = filter_id("serverId", self.server_id.as_ref())?;
-        Ok(store::ClientFilter { status: self.status.map(Into::into), server_id, name: self.name })
+        let created_at = self.created_at.unwrap_or_default().into();
+        Ok(store::ClientFilter { status: self.status.map(Into::into), server_id, name: self.name, created_at })
     }
 }
 
@@ -35,12 +53,22 @@ pub(super) struct JobFilter {
     kind: Option<JobKind>,
     /// In this state.
     state: Option<JobState>,
+    /// Asked for by this principal.
+    requested_by: Option<String>,
+    /// Asked for when.
+    queued_at: Option<TimeRange>,
 }
 
 impl JobFilter {
     pub(super) fn into_core(self) -> Result<store::JobFilter, Error> {
         let client_id = filter_id("clientId", self.client_id.as_ref())?;
-        Ok(store::JobFilter { client_id, kind: self.kind.map(Into::into), state: self.state.map(Into::into) })
+        Ok(store::JobFilter {
+            client_id,
+            kind: self.kind.map(Into::into),
+            state: self.state.map(Into::into),
+            requested_by: self.requested_by,
+            queued_at: self.queued_at.unwrap_or_default().into(),
+        })
     }
 }
 

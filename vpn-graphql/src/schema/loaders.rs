@@ -2,12 +2,14 @@
 //!
 //! Nothing is cached: a mutation in the same request may change what was looked up before it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::Hash};
 
 use async_graphql::{Error, dataloader::Loader};
 use vpn_core::{
+    audit::AuditEntry,
     domain::{Caller, Client, ClientId, Job, JobId, Server, ServerId},
     service::Platform,
+    store::{Page, PageRequest},
 };
 
 use crate::error;
@@ -65,3 +67,48 @@ impl Loader<CurrentJobOf> for Batches {
         Ok(jobs.into_iter().map(|(id, job)| (CurrentJobOf(id), job)).collect())
     }
 }
+
+/// A page of this client's jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct JobsOf(pub(super) ClientId, pub(super) PageRequest<JobId>);
+
+/// A page of what the audit log has about this client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct AuditOf(pub(super) ClientId, pub(super) PageRequest<i64>);
+
+/// A page of this server's clients.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ClientsOf(pub(super) ServerId, pub(super) PageRequest<ClientId>);
+
+/// Who wants which page: nearly always all the same one. Aliases can ask for others, each once.
+fn by_page<O, K: Clone + Eq + Hash>(
+    wanted: impl Iterator<Item = (O, PageRequest<K>)>,
+) -> HashMap<PageRequest<K>, Vec<O>> {
+    let mut groups: HashMap<PageRequest<K>, Vec<O>> = HashMap::new();
+    for (owner, page) in wanted {
+        groups.entry(page).or_default().push(owner);
+    }
+    groups
+}
+
+macro_rules! pages {
+    ($key:ident, $item:ty, $ask:ident) => {
+        impl Loader<$key> for Batches {
+            type Value = Page<$item>;
+            type Error = Error;
+
+            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Page<$item>>, Error> {
+                let mut found = HashMap::new();
+                for (page, owners) in by_page(keys.iter().map(|key| (key.0, key.1.clone()))) {
+                    let pages = self.platform.$ask(&self.caller, &owners, &page).await.map_err(error::told)?;
+                    found.extend(pages.into_iter().map(|(owner, items)| ($key(owner, page.clone()), items)));
+                }
+                Ok(found)
+            }
+        }
+    };
+}
+
+pages!(JobsOf, Job, jobs_of_clients);
+pages!(AuditOf, AuditEntry, audit_of_clients);
+pages!(ClientsOf, Client, clients_of_servers);

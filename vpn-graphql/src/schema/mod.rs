@@ -29,8 +29,11 @@ const MAX_DIRECTIVES: usize = 5;
 type Nullable<T> = Option<Result<T, Error>>;
 
 /// The schema. The platform comes with each request, in its [`Scope`].
-pub(crate) fn schema() -> PlatformSchema {
-    builder().limit_depth(MAX_DEPTH).limit_complexity(MAX_COST).limit_directives(MAX_DIRECTIVES).finish()
+///
+/// Whoever may not ask for it is not told by the words "did you mean" either.
+pub(crate) fn schema(introspect: bool) -> PlatformSchema {
+    let builder = builder().limit_depth(MAX_DEPTH).limit_complexity(MAX_COST).limit_directives(MAX_DIRECTIVES);
+    if introspect { builder.finish() } else { builder.disable_introspection().disable_suggestions().finish() }
 }
 
 /// The schema in its own language, as it is committed.

@@ -5,7 +5,7 @@ use vpn_core::domain::{ClientId, JobId, ServerId};
 
 use super::{
     Nullable, Scope,
-    cursor::{self, AuditId, cost},
+    cursor::{self, AuditId, Part, cost},
     inputs::{AuditFilter, ClientFilter, JobFilter},
     types::{
         AccessToken, AuditEntry, AuditEntryConnection, AuditTree, Health, Job, JobConnection, Node, Viewer, VpnClient,
@@ -16,7 +16,8 @@ use crate::error::told;
 
 pub(crate) struct Query;
 
-/// Reads. Lists give `first` items, from 1 to 100, newest first, behind the cursor `after`.
+/// Reads. Lists are newest first, and what is added meanwhile shifts nothing. They give the `first` items
+/// behind the cursor `after`, or the `last` ones before the cursor `before`: from 1 to 100, or 20.
 #[Object]
 impl Query {
     /// Who is asking.
@@ -36,19 +37,21 @@ impl Query {
     }
 
     /// Clients, newest first.
-    #[graphql(complexity = "cost(first, child_complexity)")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn clients(
         &self,
         ctx: &Context<'_>,
         filter: Option<ClientFilter>,
-        #[graphql(default_with = "Some(20)")] first: Option<i32>,
+        first: Option<i32>,
         after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
     ) -> Result<VpnClientConnection, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let page = cursor::page(first, after.as_deref())?;
+        let page = Part { first, after, last, before }.page()?;
         let filter = filter.unwrap_or_default().into_core()?;
         let clients = platform.clients(caller, &filter, &page).await.map_err(told)?;
-        Ok(VpnClientConnection::new(clients, &page, |client| client.id))
+        Ok(VpnClientConnection::new(clients, |client| client.id))
     }
 
     /// All VPN servers, by name.
@@ -64,35 +67,39 @@ impl Query {
     }
 
     /// Jobs, newest first.
-    #[graphql(complexity = "cost(first, child_complexity)")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn jobs(
         &self,
         ctx: &Context<'_>,
         filter: Option<JobFilter>,
-        #[graphql(default_with = "Some(20)")] first: Option<i32>,
+        first: Option<i32>,
         after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
     ) -> Result<JobConnection, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let page = cursor::page(first, after.as_deref())?;
+        let page = Part { first, after, last, before }.page()?;
         let filter = filter.unwrap_or_default().into_core()?;
         let jobs = platform.jobs(caller, &filter, &page).await.map_err(told)?;
-        Ok(JobConnection::new(jobs, &page, |job| job.id))
+        Ok(JobConnection::new(jobs, |job| job.id))
     }
 
     /// The append-only audit log, newest first. Needs the permission `audit.read`.
-    #[graphql(complexity = "cost(first, child_complexity)")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn audit_log(
         &self,
         ctx: &Context<'_>,
         filter: Option<AuditFilter>,
-        #[graphql(default_with = "Some(20)")] first: Option<i32>,
+        first: Option<i32>,
         after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
     ) -> Result<AuditEntryConnection, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let page = cursor::audit_page(first, after.as_deref())?;
+        let page = Part { first, after, last, before }.audit_page()?;
         let filter = filter.unwrap_or_default().into_core()?;
         let entries = platform.audit_log(caller, &filter, &page).await.map_err(told)?;
-        Ok(AuditEntryConnection::new(entries, &page, |entry| AuditId(entry.seq)))
+        Ok(AuditEntryConnection::new(entries, |entry| AuditId(entry.seq)))
     }
 
     /// The Merkle tree over the first `size` entries of the audit log, or over all there are. Take the

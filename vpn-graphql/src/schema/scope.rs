@@ -8,7 +8,7 @@ use async_graphql::{
 };
 use futures_util::future::BoxFuture;
 use tracing::Instrument as _;
-use vpn_core::{domain::Caller, service::Platform};
+use vpn_core::{domain::Caller, service::Platform, store::Page};
 
 use super::{Nullable, loaders::Batches};
 use crate::error;
@@ -46,5 +46,16 @@ impl Scope {
             Err(error) => return Some(Err(error)),
         };
         scope.batches.load_one(key).await.map(|found| found.map(T::from)).transpose()
+    }
+
+    /// A page of a list that belongs to something, together with those of others in this request.
+    pub(super) async fn page<K, T>(ctx: &Context<'_>, key: K) -> Result<Page<T>, Error>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        T: Send + Sync + Clone + 'static,
+        Batches: Loader<K, Value = Page<T>, Error = Error>,
+    {
+        let page = Self::of(ctx)?.batches.load_one(key).await?;
+        page.ok_or_else(|| error::bug("a list without its owner"))
     }
 }

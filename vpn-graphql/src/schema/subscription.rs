@@ -56,5 +56,8 @@ impl Subscription {
 }
 
 fn place(after: Option<String>) -> Result<Option<i64>, Error> {
-    after.map(|cursor| cursor::decode::<EventPlace>(&cursor)).transpose().map(|place| place.map(|place| place.0))
+    after
+        .map(|cursor| cursor::decode::<EventPlace>("after", &cursor))
+        .transpose()
+        .map(|place| place.map(|place| place.0))
 }

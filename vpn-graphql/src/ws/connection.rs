@@ -181,7 +181,7 @@ impl Connection {
             number: self.count,
             reports: self.reports.0.clone(),
         };
-        let handle = self.running.spawn(operation.run(params.into_request()));
+        let handle = self.running.spawn(operation.run(params));
         self.operations.insert(id, (self.count, handle));
         Ok(())
     }

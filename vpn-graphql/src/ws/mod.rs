@@ -23,7 +23,7 @@ pub(crate) async fn upgrade(
     if !is_own_origin(&uri, &headers) && !is_allowed_origin(&headers, &server.options.allowed_origins) {
         return (StatusCode::FORBIDDEN, "pages of this origin may not connect").into_response();
     }
-    let Ok(permit) = server.sockets.clone().try_acquire_owned() else {
+    let Ok(connection) = server.live.connection() else {
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], "too many connections").into_response();
     };
     let tracker = server.lifetime.open.clone();
@@ -38,7 +38,7 @@ pub(crate) async fn upgrade(
         .on_upgrade(move |socket| {
             tracker.track_future(async move {
                 connection::serve(socket, server).await;
-                drop(permit);
+                drop(connection);
             })
         })
 }

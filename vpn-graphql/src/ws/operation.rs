@@ -1,6 +1,6 @@
 //! One operation on a socket, in a task of its own.
 
-use async_graphql::{Request, Response, ServerError, parser::types::OperationType};
+use async_graphql::{Response, ServerError, parser::types::OperationType};
 use futures_util::StreamExt as _;
 use serde_json::value::RawValue;
 use tokio::{
@@ -16,6 +16,7 @@ use crate::{
     answer,
     error::{self, GRAPHQL_VALIDATION_FAILED, SERVICE_UNAVAILABLE, UNAUTHENTICATED, refusal},
     guard,
+    http::Params,
     server::Server,
 };
 
@@ -55,18 +56,26 @@ pub(super) struct Operation {
 struct Over;
 
 impl Operation {
-    pub(super) async fn run(self, request: Request) {
+    pub(super) async fn run(self, params: Params) {
         let request_id = self.server.api.request_id();
         let span = tracing::info_span!("operation", request.id = %request_id);
         // Whether it went well or not, there is nobody left to tell.
-        let _ = self.attempt(request, request_id).instrument(span).await;
+        let _ = self.attempt(params, request_id).instrument(span).await;
     }
 
-    async fn attempt(&self, mut request: Request, id: RequestId) -> Result<(), Over> {
+    async fn attempt(&self, params: Params, id: RequestId) -> Result<(), Over> {
         let limits = &self.server.options.limits;
         let caller = self.authenticate(id).await?;
+        let mut request = match params.into_request(self.server.options.operations.as_ref()) {
+            Ok(request) => request,
+            Err(error) => return self.refuse(vec![error], id).await,
+        };
         let kind = match guard::admit(&mut request, &limits.document) {
             Ok(kind) => kind,
+            Err(error) => return self.refuse(vec![error], id).await,
+        };
+        let _seat = match self.server.live.seat(kind, &caller) {
+            Ok(seat) => seat,
             Err(error) => return self.refuse(vec![error], id).await,
         };
         let mut answers = self.server.api.subscribe(request, caller);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{run, tiny};
+use crate::support::{post, run, send, tiny};
 
 /// The answer's `data`, as the very text that was sent: the order of keys counts.
 async fn data(query: &str) -> String {
@@ -73,6 +73,21 @@ async fn defaults_of_variables_count_in_skip_and_include() {
         data("query($no: Boolean = false) { hello @include(if: $no) a: double(number: 1) }").await,
         r#"{"a":2}"#
     );
+}
+
+#[tokio::test]
+async fn variables_need_to_fit_the_operation_that_is_asked_for_and_no_other() {
+    let document = "query A($in: Int!) { ...F double(number: $in) } query B($in: String) { ...F hello(name: $in) } \
+         mutation C($in: Int!) { step(number: $in) { number } } fragment F on Query { thing { ...G } } fragment G on Thing { number }";
+    for (name, given, expected) in [
+        ("A", json!(2), json!({ "thing": { "number": 1 }, "double": 4 })),
+        ("B", json!("you"), json!({ "thing": { "number": 1 }, "hello": "hello you" })),
+        ("C", json!(3), json!({ "step": { "number": 3 } })),
+    ] {
+        let body = json!({ "query": document, "operationName": name, "variables": { "in": given } });
+        let answer = send(&tiny(), post(body.to_string(), &[])).await;
+        assert_eq!(answer.json(), json!({ "data": expected }), "{name}");
+    }
 }
 
 #[tokio::test]

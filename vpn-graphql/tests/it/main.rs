@@ -1,9 +1,13 @@
 //! Tests of the server from outside: transports over a tiny schema, then everything over a database.
 
 #[cfg(test)]
+mod abuse;
+#[cfg(test)]
 mod execution;
 #[cfg(test)]
 mod graphiql;
+#[cfg(test)]
+mod guide;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
@@ -14,6 +18,8 @@ mod probes;
 mod schema;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod sse;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

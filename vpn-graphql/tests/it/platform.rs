@@ -167,6 +167,56 @@ async fn anything_is_fetched_again_by_its_id() {
 }
 
 #[tokio::test]
+async fn a_list_is_read_in_pages_from_both_ends() {
+    let server = Server::start().await;
+    let operator = server.as_(Role::Operator).await;
+    let server_id = server.register().await;
+    for name in ["a", "b", "c", "d", "e"] {
+        let create = "mutation($in: CreateClientInput!) { createClient(input: $in) { userErrors { code } } }";
+        operator.ask(create, json!({ "in": { "name": name, "serverId": server_id } })).await;
+    }
+    let list = "query($first: Int, $after: String, $last: Int, $before: String) { servers { clients(first: $first, after: $after, last: $last, before: $before) {
+        edges { node { name } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }";
+    let page = async |variables| {
+        let answer = operator.ask(list, variables).await;
+        let clients = answer["data"]["servers"][0]["clients"].clone();
+        let edges = clients["edges"].as_array().unwrap_or(&Vec::new()).clone();
+        let names: String = edges.iter().filter_map(|edge| edge["node"]["name"].as_str()).collect();
+        (names, clients["pageInfo"].clone())
+    };
+    let (names, info) = page(json!({ "first": 2 })).await;
+    assert_eq!((names.as_str(), &info["hasNextPage"], &info["hasPreviousPage"]), ("ed", &json!(true), &json!(false)));
+    let (names, info) = page(json!({ "first": 2, "after": info["endCursor"] })).await;
+    assert_eq!((names.as_str(), &info["hasNextPage"], &info["hasPreviousPage"]), ("cb", &json!(true), &json!(true)));
+    let (names, info) = page(json!({ "last": 9, "before": info["startCursor"] })).await;
+    assert_eq!((names.as_str(), &info["hasNextPage"], &info["hasPreviousPage"]), ("ed", &json!(true), &json!(false)));
+    let (names, info) = page(json!({ "last": 2 })).await;
+    assert_eq!((names.as_str(), &info["hasNextPage"], &info["hasPreviousPage"]), ("ba", &json!(false), &json!(true)));
+    for odd in [json!({ "first": 1, "last": 1 }), json!({ "last": 0 }), json!({ "before": "x" })] {
+        assert_eq!(operator.ask(list, odd).await["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+    }
+}
+
+#[tokio::test]
+async fn lists_can_be_narrowed_by_time() {
+    let server = Server::start().await;
+    let auditor = server.as_(Role::Auditor).await;
+    server.register().await;
+    let list = "query($filter: AuditFilter) { auditLog(filter: $filter) { edges { node { at } } } }";
+    let count = async |range| {
+        let answer = auditor.ask(list, json!({ "filter": range })).await;
+        answer["data"]["auditLog"]["edges"].as_array().map(Vec::len)
+    };
+    let all = count(json!({})).await;
+    assert_eq!(count(json!({ "since": "2020-01-01T00:00:00Z", "until": "2100-01-01T01:00:00.5+01:00" })).await, all);
+    assert_eq!(count(json!({ "until": "2020-01-01T00:00:00Z" })).await, Some(0));
+    for odd in [json!({ "since": "yesterday" }), json!({ "since": 7 }), json!({ "since": "2020-01-01" })] {
+        let answer = auditor.ask(list, json!({ "filter": odd })).await;
+        assert!(answer["errors"][0]["message"].as_str().is_some(), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn graphiqls_introspection_passes_every_limit() {
     let server = Server::start().await;
     let answer = server.as_(Role::Viewer).await.ask(include_str!("introspection.graphql"), json!({})).await;

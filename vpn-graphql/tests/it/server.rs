@@ -38,6 +38,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::with(HttpOptions::default()).await
+    }
+
+    pub(crate) async fn with(options: HttpOptions) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite://{}/platform.db", folder.path().display());
         let store = Store::connect_lazy(&StoreOptions::new(url)).expect("a store");
@@ -49,7 +53,7 @@ impl Server {
         let platform = Platform::connect(store, &redis, vault, ambient.clone(), 8).expect("a platform");
         let admin = Caller::embedded("root".parse().expect("a name"), Role::Admin, RequestId::generate(&ambient));
         let lifetime = Lifetime::default();
-        let router = router(platform.clone(), HttpOptions::default(), lifetime.clone());
+        let router = router(platform.clone(), options, lifetime.clone());
         Self { platform, router, admin, lifetime, servers: Mutex::new(0), _folder: folder }
     }
 

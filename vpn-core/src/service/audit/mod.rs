@@ -4,10 +4,12 @@ mod checkpoints;
 mod proofs;
 mod verify;
 
+use std::collections::HashMap;
+
 use super::Platform;
 use crate::{
     audit::AuditEntry,
-    domain::{Caller, Permission},
+    domain::{Caller, ClientId, Permission},
     error::Error,
     store::{AuditFilter, Page, PageRequest},
 };
@@ -27,6 +29,17 @@ impl Platform {
     ) -> Result<Page<AuditEntry>, Error> {
         self.authorise(caller, Permission::ReadAudit).await?;
         Ok(self.store().read().await?.audit_page(filter, page).await?)
+    }
+
+    /// This page of what the log has about each of these clients.
+    pub async fn audit_of_clients(
+        &self,
+        caller: &Caller,
+        ids: &[ClientId],
+        page: &PageRequest<i64>,
+    ) -> Result<HashMap<ClientId, Page<AuditEntry>>, Error> {
+        self.authorise(caller, Permission::ReadAudit).await?;
+        Ok(self.store().read().await?.audit_of_clients(ids, page).await?)
     }
 
     /// The entry with this number.

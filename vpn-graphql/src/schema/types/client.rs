@@ -1,18 +1,15 @@
 //! Clients.
 
 use async_graphql::{Context, Error, ID, Object, SimpleObject};
-use vpn_core::{
-    domain::{Client, ClientState},
-    store::{AuditFilter, JobFilter},
-};
+use vpn_core::domain::{Client, ClientState};
 
 use super::{AuditEntryConnection, ClientStatus, DateTime, Job, JobConnection, VpnServer};
 use crate::{
-    error::{bug, told},
+    error::bug,
     schema::{
         Nullable, Scope,
-        cursor::{self, AuditId, nested_cost},
-        loaders::CurrentJobOf,
+        cursor::{AuditId, Part, cost},
+        loaders::{AuditOf, CurrentJobOf, JobsOf},
     },
 };
 
@@ -110,32 +107,32 @@ impl VpnClient {
     }
 
     /// Its jobs, newest first.
-    #[graphql(complexity = "nested_cost(first, child_complexity)")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn jobs(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default_with = "Some(20)")] first: Option<i32>,
+        first: Option<i32>,
         after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
     ) -> Result<JobConnection, Error> {
-        let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let page = cursor::page(first, after.as_deref())?;
-        let filter = JobFilter { client_id: Some(self.0.id), ..JobFilter::default() };
-        let jobs = platform.jobs(caller, &filter, &page).await.map_err(told)?;
-        Ok(JobConnection::new(jobs, &page, |job| job.id))
+        let page = Part { first, after, last, before }.page()?;
+        let jobs = Scope::page(ctx, JobsOf(self.0.id, page)).await?;
+        Ok(JobConnection::new(jobs, |job| job.id))
     }
 
     /// What the audit log has about it, newest first.
-    #[graphql(complexity = "nested_cost(first, child_complexity)")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn audit_log(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default_with = "Some(20)")] first: Option<i32>,
+        first: Option<i32>,
         after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
     ) -> Result<AuditEntryConnection, Error> {
-        let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let page = cursor::audit_page(first, after.as_deref())?;
-        let filter = AuditFilter { client_id: Some(self.0.id), ..AuditFilter::default() };
-        let entries = platform.audit_log(caller, &filter, &page).await.map_err(told)?;
-        Ok(AuditEntryConnection::new(entries, &page, |entry| AuditId(entry.seq)))
+        let page = Part { first, after, last, before }.audit_page()?;
+        let entries = Scope::page(ctx, AuditOf(self.0.id, page)).await?;
+        Ok(AuditEntryConnection::new(entries, |entry| AuditId(entry.seq)))
     }
 }

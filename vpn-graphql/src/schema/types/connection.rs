@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_graphql::SimpleObject;
-use vpn_core::store::{Page, PageRequest};
+use vpn_core::store::Page;
 
 use super::{AuditEntry, Job, VpnClient};
 use crate::schema::cursor;
@@ -13,7 +13,7 @@ use crate::schema::cursor;
 pub(crate) struct PageInfo {
     /// Whether there are items behind this part: ask for them with `after: endCursor`.
     has_next_page: bool,
-    /// Whether there are items before this part.
+    /// Whether there are items before this part: ask for them with `before: startCursor`.
     has_previous_page: bool,
     /// The cursor of the first item; null when there is none.
     start_cursor: Option<String>,
@@ -26,7 +26,7 @@ macro_rules! connection {
         $(#[$edge_doc])*
         #[derive(SimpleObject)]
         pub(crate) struct $edge {
-            /// Its place in the list: as `after`, it gives what comes behind it.
+            /// Its place in the list: as `after`, it gives what comes behind it; as `before`, what comes before.
             cursor: String,
             /// The item.
             node: $node,
@@ -42,12 +42,8 @@ macro_rules! connection {
         }
 
         impl $connection {
-            /// A page as it was asked for; `key` names an item's place.
-            pub(crate) fn new<T, K: fmt::Display, A>(
-                page: Page<T>,
-                asked: &PageRequest<A>,
-                key: impl Fn(&T) -> K,
-            ) -> Self
+            /// A page; `key` names an item's place.
+            pub(crate) fn new<T, K: fmt::Display>(page: Page<T>, key: impl Fn(&T) -> K) -> Self
             where
                 $node: From<T>,
             {
@@ -55,7 +51,7 @@ macro_rules! connection {
                 let edges: Vec<$edge> = page.items.into_iter().map(edge).collect();
                 let page_info = PageInfo {
                     has_next_page: page.has_next,
-                    has_previous_page: asked.after.is_some(),
+                    has_previous_page: page.has_previous,
                     start_cursor: edges.first().map(|edge| edge.cursor.clone()),
                     end_cursor: edges.last().map(|edge| edge.cursor.clone()),
                 };

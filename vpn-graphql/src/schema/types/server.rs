@@ -1,15 +1,13 @@
 //! VPN servers.
 
 use async_graphql::{Context, Error, ID, Object};
-use vpn_core::{domain::Server, store::ClientFilter};
+use vpn_core::domain::Server;
 
 use super::{DateTime, VpnClientConnection};
-use crate::{
-    error::told,
-    schema::{
-        Scope,
-        cursor::{self, nested_cost},
-    },
+use crate::schema::{
+    Scope,
+    cursor::{Part, cost},
+    loaders::ClientsOf,
 };
 
 pub(crate) struct VpnServer(pub(crate) Server);
@@ -64,17 +62,17 @@ impl VpnServer {
     }
 
     /// Its clients, newest first.
-    #[graphql(complexity = "nested_cost(first, child_complexity)")]
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn clients(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default_with = "Some(20)")] first: Option<i32>,
+        first: Option<i32>,
         after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
     ) -> Result<VpnClientConnection, Error> {
-        let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let page = cursor::page(first, after.as_deref())?;
-        let filter = ClientFilter { server_id: Some(self.0.id), ..ClientFilter::default() };
-        let clients = platform.clients(caller, &filter, &page).await.map_err(told)?;
-        Ok(VpnClientConnection::new(clients, &page, |client| client.id))
+        let page = Part { first, after, last, before }.page()?;
+        let clients = Scope::page(ctx, ClientsOf(self.0.id, page)).await?;
+        Ok(VpnClientConnection::new(clients, |client| client.id))
     }
 }
