@@ -6,7 +6,7 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 BUILD := cargo build --locked --workspace --all-features --bins --examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev build test ci fmt lint docs schema graphiql secrets
+.PHONY: help demo dev build test model chaos ci fmt lint docs schema graphiql secrets
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,14 @@ build:
 
 test: ## All tests. ARGS='-p vpn-core lock': only those, as `cargo test` takes it.
 	@.ci/test $(ARGS)
+
+model: ## The protocol's model, within wider bounds than the tests' (minutes). ARGS='trace flock': what breaks without flock.
+	@cargo run --release --locked --package vpn-model -- $(or $(ARGS),deep)
+
+chaos: ## Kill, freeze and cut at random, then check everything. SECONDS=60 SEED=1 DATABASE=postgres (or sqlite).
+	@.ci/packages build test
+	@cargo build --locked --workspace --all-features --bins
+	@$(AS_ROOT) $(TARGET)/debug/chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) --database $(or $(DATABASE),postgres)
 
 ci: ## Everything that has to hold before a change is taken.
 	@.ci/run

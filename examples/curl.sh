@@ -40,10 +40,13 @@ wait_for() {
   return 1
 }
 
-server=$(ask '{ servers { id name } }' '{}' | jq -r '.servers[0].id')
+# The answer first, then what is taken from it: in a pipe its failure would go unnoticed.
+servers=$(ask '{ servers { id name } }' '{}')
+server=$(printf '%s' "$servers" | jq -r '.servers[0].id')
 
-client=$(ask 'mutation($input: CreateClientInput!) { createClient(input: $input) { client { id } userErrors { code message field } } }' \
-  "{\"input\": {\"name\": \"$name\", \"serverId\": \"$server\", \"idempotencyKey\": \"create-$name\"}}" | jq -r .createClient.client.id)
+created=$(ask 'mutation($input: CreateClientInput!) { createClient(input: $input) { client { id } userErrors { code message field } } }' \
+  "{\"input\": {\"name\": \"$name\", \"serverId\": \"$server\", \"idempotencyKey\": \"create-$name\"}}")
+client=$(printf '%s' "$created" | jq -r .createClient.client.id)
 echo "created      $name ($client)"
 
 ask 'mutation($input: ProvisionClientInput!) { provisionClient(input: $input) { job { id } userErrors { code message field } } }' \

@@ -8,7 +8,7 @@ use vpn_core::{
     backup::{self, BackupError, Restore},
     domain::{Caller, Client, Fence, JobKind, Role, TokenId},
     service::verify_audit_log,
-    store::{IdempotencyRecord, NewProfile, NewToken, PageRequest, Remembered, Store, StoreError},
+    store::{AuditFilter, IdempotencyRecord, NewProfile, NewToken, PageRequest, Remembered, Store, StoreError},
     vault::Vault,
 };
 use vpn_tests::{Database, Db, World, failure, on_every_database, platform::caller, told};
@@ -49,7 +49,7 @@ impl Desk {
     }
 
     fn write(&self, name: &str, lines: &[String]) -> Result<PathBuf> {
-        fs::write(self.file(name), lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
+        fs::write(self.file(name), lines.join("\n") + "\n")?;
         Ok(self.file(name))
     }
 }
@@ -170,7 +170,7 @@ async fn a_backup_restored_into_any_database_has_every_row_as_it_was(world: Worl
         backup::restore(&target.store, &desk.file("before"), &desk.how()).await?;
         let verified = verify_audit_log(&target.store).await?;
         assert_eq!(usize::try_from(verified.entries)?, log.len() + 1);
-        let newest = target.store.read().await?.audit_page(&Default::default(), &PageRequest::first(1)).await?;
+        let newest = target.store.read().await?.audit_page(&AuditFilter::default(), &PageRequest::first(1)).await?;
         assert_eq!(newest.items.first().map(|entry| entry.columns.action.as_str()), Some("database.restored"));
 
         let mut is = by_table(&desk.lines(&target.store, &format!("{database:?}")).await?)?;
@@ -241,7 +241,7 @@ async fn a_log_that_was_changed_together_with_the_checksum_is_refused() -> Resul
     lines.pop();
     let entry = lines.pop().context("an entry")?;
     lines.push(entry.replace("system:test", "system:true"));
-    let before: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let before = lines.join("\n") + "\n";
     let digest = {
         use sha2::Digest as _;
         hex::encode(sha2::Sha256::digest(before.as_bytes()))

@@ -42,7 +42,7 @@ impl<'s> Scene<'s> {
             ensure!(failure.code == code && failure.message.contains(said), "{failure:?}");
             failed.push(job);
         }
-        Ok(failed.try_into().map_err(|_| anyhow::anyhow!("two jobs"))?)
+        failed.try_into().map_err(|_| anyhow::anyhow!("two jobs"))
     }
 
     /// Once nothing is wrong any more, a person asks again, and everything is as it was asked.

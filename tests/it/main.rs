@@ -1,7 +1,7 @@
 //! The integration tests: one binary, so that services are started once.
 
 #[cfg(test)]
-mod audit_chain;
+mod audit;
 #[cfg(test)]
 mod backup;
 #[cfg(test)]

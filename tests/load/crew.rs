@@ -182,9 +182,9 @@ impl Workers {
             let oldest = self.running.lock().await.remove(0);
             self.weigh(&oldest);
             if count % 2 == 0 {
-                oldest.stop().await
+                oldest.stop().await;
             } else {
-                oldest.kill().await
+                oldest.kill().await;
             }
             self.start().await?;
             count += 1;

@@ -40,3 +40,22 @@ pub async fn public_key_of(certificate: &str) -> Result<String> {
     janitor.stop().await?;
     Ok(key)
 }
+
+/// A request for a key of this kind, as `openssl req -newkey` takes it.
+pub async fn with_key(kind: &[&str]) -> Result<String> {
+    let janitor = Janitor::start()?;
+    let directory = temporary_directory(&janitor, "vpn-csr")?;
+    let request = directory.join("csr");
+    Launch::new("openssl")?
+        .args(["req", "-new", "-noenc", "-subj", "/CN=somebody", "-keyout"])
+        .arg(directory.join("key"))
+        .arg("-out")
+        .arg(&request)
+        .arg("-newkey")
+        .args(kind)
+        .run(&janitor)
+        .await?;
+    let request = std::fs::read_to_string(&request).context("the request that OpenSSL made")?;
+    janitor.stop().await?;
+    Ok(request)
+}

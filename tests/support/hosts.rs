@@ -24,12 +24,28 @@ pub async fn shared() -> Result<&'static VpnHost> {
     Ok(SANDBOX.get_or_try_init(private).await?.host()?)
 }
 
+/// A host with an OpenVPN server, for tests that share it and leave it as it is.
+pub async fn with_server() -> Result<&'static VpnHost> {
+    static SANDBOX: OnceCell<Sandbox> = OnceCell::const_new();
+    let start = || async {
+        let sandbox = Sandbox::start(Options { host: true, tunnel: true, ..Options::default() }).await?;
+        sandbox.host()?.tunnel().map_err(|missing| anyhow::anyhow!("no OpenVPN server: {missing}"))?;
+        lets_everybody_in(sandbox.host()?)?;
+        anyhow::Ok(sandbox)
+    };
+    Ok(SANDBOX.get_or_try_init(start).await?.host()?)
+}
+
 /// A sandbox with nothing but a host, for tests that break it. It lets every platform in.
 pub async fn private() -> Result<Sandbox> {
     let sandbox = Sandbox::start(Options { host: true, ..Options::default() }).await?;
-    // Each test is a platform of its own, and they share hosts.
-    fs::write(sandbox.host()?.state.join("etc/owner"), "any\n")?;
+    lets_everybody_in(sandbox.host()?)?;
     Ok(sandbox)
+}
+
+/// Each test is a platform of its own, and they share hosts.
+fn lets_everybody_in(host: &VpnHost) -> Result<()> {
+    Ok(fs::write(host.state.join("etc/owner"), "any\n")?)
 }
 
 /// The host as a registered server.

@@ -6,9 +6,12 @@
 mod ambient;
 pub mod attack;
 pub mod cage;
+pub mod chaos;
+pub mod checker;
 pub mod csr;
 pub mod databases;
 mod db;
+pub mod fleet;
 pub mod hosts;
 mod macros;
 pub mod platform;
@@ -21,6 +24,7 @@ mod world;
 
 pub use ambient::stepping;
 pub use db::{Database, Db};
+pub use fleet::Fleet;
 pub use platform::TestPlatform;
-pub use wait::{eventually, soon};
+pub use wait::{eventually, soon, within};
 pub use world::{World, certificate, failure, told};

@@ -7,8 +7,9 @@ use anyhow::{Context as _, Result, ensure};
 /// A program that was built beside the tests: `vpn-graphql`, `vpn-worker`, `examples/demo`.
 pub fn built(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
-    // target/debug/deps/it-…
-    let programs = own.ancestors().nth(2).context("the tests lie two directories deep")?;
+    // target/debug/deps/it-…, or target/debug/chaos
+    let directory = own.parent().context("a program lies in a directory")?;
+    let programs = if directory.ends_with("deps") { directory.parent().unwrap_or(directory) } else { directory };
     let program = programs.join(name);
     ensure!(
         program.exists(),

@@ -3,7 +3,7 @@
 use std::{
     net::Ipv4Addr,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -43,8 +43,10 @@ struct State {
     held: watch::Sender<Held>,
     /// Counts the cuts: a connection ends when it changes.
     cuts: watch::Sender<u64>,
-    /// The next reply ends its connection instead of being delivered.
-    lose_next: AtomicBool,
+    /// The reply with this number from now on ends its connection instead of being delivered; 0: none.
+    lose_at: AtomicUsize,
+    /// The same for the next reply to a request with these bytes.
+    lose_reply_to: Mutex<Option<String>>,
     /// New connections are closed at once.
     refusing: AtomicBool,
     lost: AtomicUsize,
@@ -59,7 +61,8 @@ impl Proxy {
             target,
             held: watch::Sender::default(),
             cuts: watch::Sender::new(0),
-            lose_next: AtomicBool::new(false),
+            lose_at: AtomicUsize::new(0),
+            lose_reply_to: Mutex::default(),
             refusing: AtomicBool::new(false),
             lost: AtomicUsize::new(0),
         });
@@ -80,7 +83,17 @@ impl Proxy {
 
     /// The next reply is lost together with its connection, as if the network broke just then.
     pub fn lose_next_reply(&self) {
-        self.state.lose_next.store(true, Ordering::SeqCst);
+        self.lose_reply_number(1);
+    }
+
+    /// The same for the reply with this number from now on: 1 is the next.
+    pub fn lose_reply_number(&self, number: usize) {
+        self.state.lose_at.store(number, Ordering::SeqCst);
+    }
+
+    /// The reply to the next request that contains these words is lost, in the same way.
+    pub fn lose_reply_to(&self, words: &str) {
+        *self.state.wanted() = Some(words.to_owned());
     }
 
     /// How many replies were lost.
@@ -118,6 +131,22 @@ impl Drop for Proxy {
 }
 
 impl State {
+    /// Counts a reply; whether it is the one that is to be lost.
+    fn lose_this(&self) -> bool {
+        let one_less = |left: usize| left.checked_sub(1);
+        self.lose_at.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) == Ok(1)
+    }
+
+    fn wanted(&self) -> MutexGuard<'_, Option<String>> {
+        self.lose_reply_to.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this request's reply is to be lost.
+    fn is_wanted(&self, request: &[u8]) -> bool {
+        let found = |words: &String| request.windows(words.len()).any(|part| part == words.as_bytes());
+        self.wanted().take_if(|words| found(words)).is_some()
+    }
+
     async fn carry(self: Arc<Self>, caller: TcpStream) {
         let mut cuts = self.cuts.subscribe();
         if self.refusing.load(Ordering::SeqCst) {
@@ -126,29 +155,34 @@ impl State {
         let Ok(service) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.target)).await else { return };
         let (from_caller, to_caller) = caller.into_split();
         let (from_service, to_service) = service.into_split();
+        let lose = AtomicBool::new(false);
         // Whichever ends first takes the other with it, and all four halves are dropped.
         tokio::select! {
             biased;
             _ = cuts.changed() => {}
-            () = self.requests(from_caller, to_service) => {}
-            () = self.replies(from_service, to_caller) => {}
+            () = self.requests(from_caller, to_service, &lose) => {}
+            () = self.replies(from_service, to_caller, &lose) => {}
         }
     }
 
-    async fn requests(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    async fn requests(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, lose: &AtomicBool) {
         let mut buffer = vec![0; BUFFER];
         while let Ok(length @ 1..) = from.read(&mut buffer).await {
-            let passed = self.pass(&mut to, buffer.get(..length), |held| held.requests);
+            let request = buffer.get(..length);
+            if request.is_some_and(|request| self.is_wanted(request)) {
+                lose.store(true, Ordering::SeqCst);
+            }
+            let passed = self.pass(&mut to, request, |held| held.requests);
             if passed.await.is_none() {
                 return;
             }
         }
     }
 
-    async fn replies(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    async fn replies(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, lose: &AtomicBool) {
         let mut buffer = vec![0; BUFFER];
         while let Ok(length @ 1..) = from.read(&mut buffer).await {
-            if self.lose_next.swap(false, Ordering::SeqCst) {
+            if self.lose_this() || lose.load(Ordering::SeqCst) {
                 self.lost.fetch_add(1, Ordering::SeqCst);
                 return;
             }

@@ -61,6 +61,15 @@ impl fmt::Display for Timestamp {
     }
 }
 
+impl std::str::FromStr for Timestamp {
+    type Err = chrono::ParseError;
+
+    /// RFC 3339, with any offset.
+    fn from_str(text: &str) -> Result<Self, chrono::ParseError> {
+        chrono::DateTime::parse_from_rfc3339(text).map(|at| Self(at.timestamp_micros()))
+    }
+}
+
 /// Where the time comes from. Scheduling uses the database's clock; this one is for identifiers.
 pub trait Clock: Send + Sync {
     /// Now.

@@ -97,6 +97,11 @@ impl Error {
     #[must_use]
     pub fn public_message(&self) -> String {
         match self {
+            Self::Store(StoreError::OutcomeUnknown(_)) => {
+                "the database was lost while it saved this, and whether it did is not known: look before you ask again, \
+                 or ask again with the same idempotencyKey"
+                    .to_owned()
+            }
             Self::Store(error) if error.is_retryable() => {
                 "the database cannot be reached; nothing was changed: try again in a few seconds".to_owned()
             }

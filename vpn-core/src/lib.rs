@@ -73,6 +73,10 @@
 
 pub mod audit;
 pub mod backup;
+#[cfg(feature = "crash-points")]
+pub mod boundary;
+#[cfg(not(feature = "crash-points"))]
+mod boundary;
 pub mod clock;
 pub mod config;
 pub mod domain;

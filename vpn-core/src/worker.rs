@@ -21,6 +21,9 @@ const QUEUE_RESPONSE: Duration = Duration::from_secs(10);
 /// The same for locks and events: a job is waiting.
 const LOCK_RESPONSE: Duration = Duration::from_secs(2);
 
+/// How long a stopping worker waits for the sweeper's round that is under way.
+const SWEEPING: Duration = Duration::from_secs(1);
+
 /// What a worker works with.
 pub struct Deps {
     /// The truth.
@@ -62,6 +65,29 @@ impl Default for Options {
     }
 }
 
+#[cfg(all(feature = "crash-points", debug_assertions))]
+impl Options {
+    /// The same in a hurry, if a test's environment wants it (`VPN_TESTS_HURRY`): a lease of so many
+    /// milliseconds, and everything else in proportion.
+    #[must_use]
+    pub fn hurried_if_wanted(self) -> Self {
+        use crate::jobs::RetryPolicy;
+
+        let Some(lease) = crate::boundary::hurry() else { return self };
+        Self {
+            lock: LockPolicy { lease, grace: lease / 4, max_hold: lease * 8, ..self.lock },
+            jobs: JobPolicy {
+                lease,
+                needed: lease / 8,
+                retry: RetryPolicy { base: lease / 30, cap: lease / 4 },
+                settle: lease / 30,
+            },
+            sweep: SweepPolicy { every: lease / 15, unanswered: lease, unanswered_when_busy: lease * 3 },
+            ..self
+        }
+    }
+}
+
 /// Why a worker did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
@@ -84,10 +110,9 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
     let url = deps.redis_url.expose_secret().to_owned();
     let queue = connect_lazy(&url, QUEUE_RESPONSE).map_err(WorkerError::Url)?;
     let redis = connect_lazy(&url, LOCK_RESPONSE).map_err(WorkerError::Url)?;
-    if stop.run_until_cancelled(ready(&deps.store, &redis)).await.transpose()?.is_none() {
+    let Some(owner) = stop.run_until_cancelled(ready(&deps.store, &redis)).await.transpose()? else {
         return Ok(());
-    }
-    let owner = deps.store.platform_id().await?;
+    };
     let ambient = deps.ambient.clone();
     let runner = runner(deps, &redis, options, &owner);
     let sweeper = Sweeper {
@@ -96,12 +121,15 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
         events: runner.events.clone(),
         policy: options.sweep,
     };
-    let sweeping = tokio::spawn(sweeper.run(stop.clone()));
+    let mut sweeping = tokio::spawn(sweeper.run(stop.clone()));
     let settings = WorkerOptions { concurrency: options.concurrency, drain: options.drain };
     tracing::info!(worker.concurrency = options.concurrency, "the worker is ready");
     answer_rings(&url, queue, &ambient, Arc::new(runner), settings, stop).await;
-    if let Err(error) = sweeping.await {
-        tracing::error!(%error, "the sweeper ended in disorder");
+    match tokio::time::timeout(SWEEPING, &mut sweeping).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the sweeper ended in disorder"),
+        // Redis or the database hangs; what the round was about to do is done by another sweeper.
+        Err(_) => sweeping.abort(),
     }
     tracing::info!("the worker has stopped");
     Ok(())
@@ -131,21 +159,26 @@ pub async fn by_hand(deps: Deps, options: Options) -> Result<Runner, WorkerError
     Ok(runner(deps, &redis, options, &owner))
 }
 
-/// Waits for the database and Redis. An error that waiting cannot cure is returned.
-async fn ready(store: &Store, redis: &redis::aio::ConnectionManager) -> Result<(), WorkerError> {
+/// Waits for the database and Redis, and gives the platform's id. An error that waiting cannot cure is
+/// returned.
+async fn ready(store: &Store, redis: &redis::aio::ConnectionManager) -> Result<String, WorkerError> {
     let mut looks = tokio::time::interval(Duration::from_millis(500));
     loop {
         looks.tick().await;
-        match store.opened().await {
-            Ok(_) => {}
+        let opened = async {
+            store.opened().await?;
+            store.platform_id().await
+        };
+        let platform = match opened.await {
+            Ok(platform) => platform,
             Err(error) if error.is_retryable() => {
                 tracing::warn!(%error, "waiting for the database");
                 continue;
             }
             Err(error) => return Err(error.into()),
-        }
+        };
         match check_redis(redis).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(platform),
             Err(RedisUnfit::Redis(error)) => tracing::warn!(%error, "waiting for Redis"),
             Err(unfit) => return Err(unfit.into()),
         }

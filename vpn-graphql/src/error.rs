@@ -1,7 +1,7 @@
 //! Errors as GraphQL has them. The only place where errors of the core become errors of the API.
 
 use async_graphql::{Error, ErrorExtensions as _, ServerError};
-use vpn_core::error::{Error as CoreError, Rejection};
+use vpn_core::error::{Error as CoreError, Rejection, RejectionCode};
 
 use crate::schema::UserError;
 
@@ -72,6 +72,7 @@ pub(crate) fn bug(what: &str) -> Error {
 /// Code and text that may be shown. Faults are logged here, and nowhere else on this side.
 fn public(error: &CoreError) -> (&'static str, String) {
     let code = match error {
+        CoreError::Rejected(Rejection { code: code @ RejectionCode::NotFound, .. }) => code.as_str(),
         CoreError::Rejected(_) => BAD_USER_INPUT,
         other => other.code(),
     };

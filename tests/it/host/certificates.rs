@@ -15,7 +15,7 @@ use vpn_tests::{
 use super::block;
 
 fn fault(profile: &str, client: &Client) -> Result<String> {
-    match certificate_of_profile(&SecretString::from(profile.to_owned()), client) {
+    match certificate_of_profile(&SecretString::from(profile.to_owned()), client, None) {
         Ok(certificate) => anyhow::bail!("believed: {certificate:?}"),
         Err(fault) => Ok(fault.to_string()),
     }
@@ -52,6 +52,35 @@ async fn a_profile_without_a_readable_certificate_is_not_believed() -> Result<()
     ] {
         let said = fault(&profile, &errand.client)?;
         ensure!(said.contains(words), "{said} instead of {words}");
+    }
+    Ok(())
+}
+
+/// However it is written down, hosts are sent it in one form.
+#[tokio::test]
+async fn a_csr_comes_out_in_lines_of_64() -> Result<()> {
+    let csr = csr::make().await?.request;
+    let good = check_csr(&csr)?;
+    let body: String = csr.lines().filter(|line| !line.starts_with("-----")).collect();
+    let framed =
+        |body: &str| format!("-----BEGIN CERTIFICATE REQUEST-----\n{body}\n-----END CERTIFICATE REQUEST-----\n");
+    let wide = body.as_bytes().chunks(76).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n");
+    for text in [framed(&body), framed(&wide), format!("Certificate Request:\n    Data: …\n{csr}")] {
+        assert_eq!(check_csr(&text)?, good, "{text}");
+    }
+    assert!(good.lines().all(|line| line.len() <= 64));
+    assert!(check_csr(&framed(&"A".repeat(20_000))).is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_worth_signing_is_refused() -> Result<()> {
+    for key in [&["rsa:3072"][..], &["ed25519"], &["ec", "-pkeyopt", "ec_paramgen_curve:P-384"]] {
+        check_csr(&csr::with_key(key).await?)?;
+    }
+    for key in [&["rsa:2048"][..], &["ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"], &["rsa:3072", "-sha1"]] {
+        let refused = check_csr(&csr::with_key(key).await?);
+        ensure!(refused.is_err(), "{key:?} was taken");
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ async fn eight_requests_at_once_share_a_connection_and_get_their_own_answers() -
     }
     let issued = try_join_all(errands.iter().map(async |errand| {
         let issued = hosts.issue(errand.at(&server), &hosts::input()).await?;
-        vpn_core::host::certificate_of_profile(&issued.profile, &errand.client)?;
+        vpn_core::host::certificate_of_profile(&issued.profile, &errand.client, None)?;
         anyhow::Ok(issued.profile.expose_secret().to_owned())
     }));
     let mut profiles = soon("sixteen certificates", issued).await??;

@@ -7,7 +7,10 @@ use vpn_core::{
     sandbox::VpnHost,
     secrecy::SecretString,
 };
-use vpn_tests::hosts::{self, Errand};
+use vpn_tests::{
+    hosts::{self, Errand},
+    proxy::Proxy,
+};
 
 use super::{error, is_before_sending, names_host_and_cure};
 
@@ -87,6 +90,28 @@ async fn a_login_that_is_refused_names_the_account() -> Result<()> {
     let kind = refused.kind();
     ensure!(matches!(kind, HostErrorKind::LoginRefused(user) if *user == host.user), "{kind:?}");
     ensure!(kind.to_string().contains("authorized keys") && !kind.is_retryable(), "{kind}");
+    Ok(())
+}
+
+/// Wherever the connection breaks on the way in: that is no refusal, and another attempt may succeed.
+#[tokio::test]
+async fn a_connection_that_breaks_during_the_login_is_not_a_refusal() -> Result<()> {
+    let sandbox = hosts::private().await?;
+    let host = sandbox.host()?;
+    let (proxy, mut broken, begun) = (Proxy::before(host.port).await?, 0, std::time::Instant::now());
+    for number in 1..=12 {
+        let hosts = hosts::hosts(host)?;
+        proxy.lose_reply_number(number);
+        let server = hosts::server_at(host, proxy.port())?;
+        let asked = hosts.issue(Errand::new().await?.at(&server), &hosts::input()).await;
+        if let Err(error) = asked {
+            ensure!(error.kind().is_retryable(), "reply {number}: {:?}", error.kind());
+            broken += 1;
+        }
+    }
+    ensure!(broken >= 6, "only {broken} logins broke");
+    // No request waits for its time-out when its connection has ended.
+    ensure!(begun.elapsed() < std::time::Duration::from_secs(40), "{:?}", begun.elapsed());
     Ok(())
 }
 

@@ -19,7 +19,7 @@ async fn the_same_order_gives_the_same_bytes() -> Result<()> {
     let (hosts, server, errand) = (hosts::hosts(host)?, hosts::server(host)?, Errand::new().await?);
     let first = hosts.issue(errand.at(&server), &hosts::input()).await?;
     ensure!(first.key == KeyState::Present && !first.replayed);
-    let certificate = certificate_of_profile(&first.profile, &errand.client)?;
+    let certificate = certificate_of_profile(&first.profile, &errand.client, None)?;
     ensure!(certificate.not_before < certificate.not_after && certificate.sha256_fingerprint.len() == 64);
     ensure!(block(&first.profile, "key").is_some_and(|key| key.contains("PRIVATE KEY")));
 
@@ -62,7 +62,7 @@ async fn a_signed_request_certifies_its_own_key_and_our_name() -> Result<()> {
     let first = hosts.issue(errand.at(&server), &input).await?;
     assert_eq!(first.key, KeyState::Absent);
     ensure!(!first.profile.expose_secret().contains("PRIVATE KEY"));
-    certificate_of_profile(&first.profile, &errand.client)?;
+    certificate_of_profile(&first.profile, &errand.client, None)?;
     let certificate = block(&first.profile, "cert").context("a certificate")?;
     assert_eq!(csr::public_key_of(certificate).await?, csr.public_key);
 

@@ -6,3 +6,4 @@ mod jobs;
 mod removal;
 mod replica;
 mod rest;
+mod roles;

@@ -5,12 +5,17 @@ use vpn_core::{
     domain::{ClientId, JobId, ServerId},
     error::RejectionCode as Code,
     service::{CreateClient, ProvisionClient, RegisterServer, RetryJob, RevokeClient},
+    store::{AuditFilter, ClientFilter, PageRequest},
 };
 use vpn_tests::{Database, TestPlatform, whole_on_every_database};
 
 use super::{code, rejection};
 
-whole_on_every_database!(a_name_is_taken_until_its_client_is_revoked, a_bad_name_is_rejected_and_nothing_is_stored);
+whole_on_every_database!(
+    a_name_is_taken_until_its_client_is_revoked,
+    a_bad_name_is_rejected_and_nothing_is_stored,
+    what_nobody_can_be_called_is_looked_for_in_vain
+);
 
 fn create(test: &TestPlatform, name: &str) -> CreateClient {
     CreateClient { name: name.to_owned(), server_id: test.server.id.to_string(), idempotency_key: None }
@@ -41,6 +46,20 @@ async fn a_name_is_taken_until_its_client_is_revoked(test: TestPlatform) -> Resu
     let next = test.platform.create_client(&test.admin, create(&test, client.name.as_str())).await?;
     assert_ne!(next.serial, client.serial);
     worker.drain().await
+}
+
+async fn what_nobody_can_be_called_is_looked_for_in_vain(test: TestPlatform) -> Result<()> {
+    test.client().await?;
+    for text in ["", "\0", "é", "a b", "%", &"x".repeat(200_000)] {
+        let filter = ClientFilter { name: Some(text.to_owned()), ..ClientFilter::default() };
+        assert_eq!(test.platform.clients(&test.admin, &filter, &PageRequest::first(1)).await?.items, []);
+        for (actor, action) in [(Some(text), None), (None, Some(text))] {
+            let (actor, action) = (actor.map(str::to_owned), action.map(str::to_owned));
+            let filter = AuditFilter { actor, action, ..AuditFilter::default() };
+            assert!(test.platform.audit_log(&test.admin, &filter, &PageRequest::first(1)).await?.items.is_empty());
+        }
+    }
+    Ok(())
 }
 
 #[tokio::test]

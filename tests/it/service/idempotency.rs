@@ -5,13 +5,17 @@ use futures_util::future::join_all;
 use vpn_core::{
     domain::Role,
     error::RejectionCode as Code,
-    service::{CreateClient, ProvisionClient},
+    service::{CreateClient, ProvisionClient, RevokeClient},
 };
 use vpn_tests::{TestPlatform, platform::caller, whole_on_every_database};
 
 use super::code;
 
-whole_on_every_database!(a_repeat_gives_the_first_answer, repeats_at_the_same_time_make_one_client);
+whole_on_every_database!(
+    a_repeat_gives_the_first_answer,
+    repeats_at_the_same_time_make_one_client,
+    repeats_at_the_same_time_queue_one_job
+);
 
 fn create(test: &TestPlatform, name: &str, key: &str) -> CreateClient {
     CreateClient { name: name.to_owned(), server_id: test.server.id.to_string(), idempotency_key: Some(key.to_owned()) }
@@ -53,5 +57,28 @@ async fn repeats_at_the_same_time_make_one_client(test: TestPlatform) -> Result<
     }
     ids.dedup();
     assert_eq!(ids.len(), 1);
+    test.check().await
+}
+
+async fn repeats_at_the_same_time_queue_one_job(test: TestPlatform) -> Result<()> {
+    let client = test.client().await?.id.to_string();
+    let key = Some("once".to_owned());
+    let ask = ProvisionClient { client_id: client.clone(), csr: None, validity_days: 30, idempotency_key: key };
+    let mut ids = Vec::new();
+    for answer in join_all((0..8).map(|_| test.platform.provision_client(&test.admin, ask.clone()))).await {
+        ids.push(answer?.job.id);
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+
+    let ask = RevokeClient { client_id: client, reason: "lost".into(), idempotency_key: Some("end".into()) };
+    let mut ids = Vec::new();
+    for answer in join_all((0..8).map(|_| test.platform.revoke_client(&test.admin, ask.clone()))).await {
+        ids.push(answer?.job.id);
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+    let other = RevokeClient { reason: "another".into(), ..ask };
+    assert_eq!(code(test.platform.revoke_client(&test.admin, other).await), Code::IdempotencyKeyReused);
     test.check().await
 }

@@ -46,6 +46,33 @@ impl JobAct {
     ];
 }
 
+impl JobAct {
+    /// Whether it can happen to a job of this kind.
+    const fn befalls(self, kind: JobKind) -> bool {
+        match self {
+            Self::Sealed | Self::Canceled => matches!(kind, JobKind::Provision),
+            Self::Published | Self::Disconnected => matches!(kind, JobKind::Revoke),
+            _ => true,
+        }
+    }
+
+    const fn meaning(self) -> &'static str {
+        match self {
+            Self::Requested => "a person asked for it, or for another try",
+            Self::Started => "a worker claimed the job: an attempt began",
+            Self::Sealed => "the host issued the certificate; the profile is stored, sealed",
+            Self::Published => "the host has a tombstone and a CRL that names the certificate",
+            Self::Disconnected => "open sessions were ended",
+            Self::Succeeded => "the job is done",
+            Self::Delayed => "an attempt failed; there will be another",
+            Self::Requeued => "the worker was lost; the job waits for another",
+            Self::Fenced => "a worker that had lost the job was kept from changing anything",
+            Self::Failed => "the job was given up",
+            Self::Canceled => "a revocation overtook it before it ran",
+        }
+    }
+}
+
 /// What was done, as `noun.verb`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -77,6 +104,47 @@ pub enum Action {
 }
 
 impl Action {
+    /// All that can happen.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let jobs = [JobKind::Provision, JobKind::Revoke].into_iter().flat_map(|kind| {
+            JobAct::ALL.into_iter().filter(move |act| act.befalls(kind)).map(move |act| Self::Job(kind, act))
+        });
+        [
+            Self::LogOpened,
+            Self::DatabaseRestored,
+            Self::ServerRegistered,
+            Self::ServerReconciled,
+            Self::ClientReconciled,
+            Self::ClientCreated,
+            Self::ProfileDelivered,
+            Self::TokenCreated,
+            Self::TokenRevoked,
+            Self::AuthenticationRefused,
+            Self::PermissionRefused,
+        ]
+        .into_iter()
+        .chain(jobs)
+    }
+
+    /// What an entry of this action tells, as the documentation has it.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::LogOpened => "the database was set up",
+            Self::DatabaseRestored => "the database was restored from a backup; what was recorded since is lost to it",
+            Self::ServerRegistered => "a VPN host was made known, with this host key",
+            Self::ServerReconciled => "the database was brought level with what a VPN host says",
+            Self::ClientReconciled => "so was what it has of this client",
+            Self::ClientCreated => "a client was recorded",
+            Self::ProfileDelivered => "a profile was handed out; the platform no longer has it",
+            Self::TokenCreated => "a token was made",
+            Self::TokenRevoked => "a token was ended",
+            Self::AuthenticationRefused => "somebody without, or with wrong, credentials was turned away",
+            Self::PermissionRefused => "somebody was turned away whose role does not include it",
+            Self::Job(_, act) => act.meaning(),
+        }
+    }
+
     /// As the log has it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -154,5 +222,27 @@ impl Outcome {
             Self::Failed => "failed",
             Self::Refused => "refused",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the table of actions in the documentation has to be.
+    fn table() -> String {
+        let rows = Action::all().map(|action| {
+            format!("| `{}` | {} | {} |\n", action.as_str(), action.outcome().as_str(), action.meaning())
+        });
+        std::iter::once("| action | outcome | what happened |\n| --- | --- | --- |\n".to_owned()).chain(rows).collect()
+    }
+
+    #[test]
+    fn the_documentation_names_every_action() {
+        let page =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/audit/README.md")).expect("the page");
+        let (_, rest) = page.split_once("<!-- actions: kept true by a test -->\n").expect("the table begins");
+        let (told, _) = rest.split_once("<!-- /actions -->").expect("the table ends");
+        assert_eq!(told, table(), "src/audit/README.md: put this table there:\n{}", table());
     }
 }

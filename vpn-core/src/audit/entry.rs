@@ -223,16 +223,24 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
+    /// An entry that came without columns, as in an export: they are what the canonical bytes say.
+    /// `None` when those say nothing.
+    pub(crate) fn without_columns(seq: i64, previous_hash: Hash, hash: Hash, canonical: Vec<u8>) -> Option<Self> {
+        let said: Canonical = serde_json::from_slice(&canonical).ok()?;
+        let columns = said.columns(said.at.parse().ok()?);
+        Some(Self { seq, previous_hash, hash, canonical, columns })
+    }
+
     fn parsed(&self) -> Option<Canonical> {
         serde_json::from_slice(&self.canonical).ok()
     }
 
-    /// The first column that contradicts the canonical bytes.
-    pub(crate) fn mislabelled(&self) -> Option<&'static str> {
-        let Some(said) = self.parsed() else { return Some("canonical") };
+    /// Which log it is of; or the first column that contradicts the canonical bytes.
+    pub(crate) fn origin(&self) -> Result<String, &'static str> {
+        let said = self.parsed().ok_or("canonical")?;
         let is = &self.columns;
         let should = said.columns(is.at);
-        [
+        let wrong = [
             ("at", said.at == is.at.to_string()),
             ("actor", should.actor == is.actor),
             ("action", should.action == is.action),
@@ -241,7 +249,8 @@ impl AuditEntry {
             ("job_id", should.job_id == is.job_id),
         ]
         .into_iter()
-        .find_map(|(column, same)| (!same).then_some(column))
+        .find_map(|(column, same)| (!same).then_some(column));
+        wrong.map_or(Ok(said.log), Err)
     }
 
     /// What is told beside the columns.

@@ -6,8 +6,15 @@
 
 mod action;
 mod chain;
+mod checkpoint;
 mod entry;
+mod export;
+pub mod merkle;
+pub mod note;
 
 pub use action::{Action, JobAct, Outcome};
 pub use chain::{ChainFault, GENESIS, Hash, Verified, Verifier, leaf_hash};
+pub use checkpoint::Checkpoint;
 pub use entry::{AuditEntry, Columns, Entry, JobMark, Recorded};
+pub use export::{ExportError, Exporter, verify_export};
+pub use merkle::Tree;

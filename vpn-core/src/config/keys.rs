@@ -27,6 +27,11 @@ pub const KEYS: &[Key] = &[
     secret("redis_url", "both", "`redis://…`; required. That Redis must have `maxmemory-policy noeviction`"),
     secret("profile_key", "both", "seals profiles: 64 hexadecimal digits (`openssl rand -hex 32`); required"),
     secret("ssh_key", "worker", "private key for the VPN hosts, Ed25519 or ECDSA in OpenSSH's format; required"),
+    secret(
+        "checkpoint_key",
+        "`audit checkpoint`",
+        "signs checkpoints of the audit log, as `audit keygen` makes it; several, one a line, all sign. Keep it from server and worker",
+    ),
     key("listen", "server", "address and port; `127.0.0.1:8080`"),
     key(
         "allowed_origins",

@@ -139,6 +139,15 @@ pub struct DatabaseConfig {
     pub log_format: LogFormat,
 }
 
+/// What `vpn-graphql audit checkpoint` needs.
+#[derive(Clone, Debug)]
+pub struct CheckpointConfig {
+    /// The database: the right to read is enough.
+    pub database: DatabaseConfig,
+    /// Signs; server and worker do not have it.
+    pub key: SecretString,
+}
+
 impl ServerConfig {
     /// From these sources.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
@@ -185,11 +194,27 @@ impl DatabaseConfig {
     /// From these sources.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let mut given = sources.read();
-        let (log, log_format) = logging(&mut given);
-        let mut store = StoreOptions::new("");
-        store.url = database_url(&mut given);
+        let config = Self::of(&mut given);
         given.finish()?;
-        Ok(Self { store, log, log_format })
+        Ok(config)
+    }
+
+    fn of(given: &mut Given) -> Self {
+        let (log, log_format) = logging(given);
+        let mut store = StoreOptions::new("");
+        store.url = database_url(given);
+        Self { store, log, log_format }
+    }
+}
+
+impl CheckpointConfig {
+    /// From these sources.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let mut given = sources.read();
+        let database = DatabaseConfig::of(&mut given);
+        let key = given.secret("checkpoint_key", "as `vpn-graphql audit keygen` makes it");
+        given.finish()?;
+        Ok(Self { database, key })
     }
 }
 

@@ -3,8 +3,9 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
-use x509_parser::{pem::Pem, prelude::FromDer as _, prelude::X509CertificationRequest};
+use x509_parser::pem::Pem;
 
+use super::csr::is_for;
 use crate::{
     clock::Timestamp,
     domain::{Certificate, Client},
@@ -15,12 +16,17 @@ use crate::{
 #[error("{0}")]
 pub struct CertificateFault(String);
 
-fn fault(text: impl Into<String>) -> CertificateFault {
+pub(super) fn fault(text: impl Into<String>) -> CertificateFault {
     CertificateFault(text.into())
 }
 
-/// The client's certificate from a profile, checked: its serial and its common name are the client's.
-pub fn certificate_of_profile(profile: &SecretString, client: &Client) -> Result<Certificate, CertificateFault> {
+/// The client's certificate from a profile, checked: its serial and its common name are the client's,
+/// and after a CSR its key is the CSR's.
+pub fn certificate_of_profile(
+    profile: &SecretString,
+    client: &Client,
+    csr: Option<&str>,
+) -> Result<Certificate, CertificateFault> {
     let text = profile.expose_secret();
     let block = between(text, "<cert>", "</cert>").ok_or_else(|| fault("the profile has no certificate"))?;
     let pem = first_pem(block, "CERTIFICATE")?;
@@ -34,6 +40,11 @@ pub fn certificate_of_profile(profile: &SecretString, client: &Client) -> Result
     if names != [client.name.as_str()] {
         return Err(fault(format!("the certificate has the common name {names:?}, asked for was {}", client.name)));
     }
+    if let Some(csr) = csr
+        && !is_for(csr, certificate.public_key())?
+    {
+        return Err(fault("the certificate has another key than the CSR"));
+    }
     Ok(Certificate {
         sha256_fingerprint: hex::encode(Sha256::digest(&pem.contents)),
         not_before: Timestamp::from_seconds(certificate.validity().not_before.timestamp()),
@@ -41,24 +52,12 @@ pub fn certificate_of_profile(profile: &SecretString, client: &Client) -> Result
     })
 }
 
-/// Checks a certificate signing request: one PEM block, and signed by the key it is for (proof of
-/// possession). Its subject and extensions are never used.
-pub fn check_csr(text: &str) -> Result<(), CertificateFault> {
-    let pem = first_pem(text, "CERTIFICATE REQUEST")?;
-    let (rest, csr) = X509CertificationRequest::from_der(&pem.contents)
-        .map_err(|error| fault(format!("the CSR cannot be read: {error}")))?;
-    if !rest.is_empty() {
-        return Err(fault("the CSR has bytes behind its end"));
-    }
-    csr.verify_signature().map_err(|_| fault("the CSR is not signed by the key it is for"))
-}
-
 fn between<'t>(text: &'t str, open: &str, close: &str) -> Option<&'t str> {
     let (_, rest) = text.split_once(open)?;
     rest.split_once(close).map(|(inside, _)| inside)
 }
 
-fn first_pem(text: &str, label: &str) -> Result<Pem, CertificateFault> {
+pub(super) fn first_pem(text: &str, label: &str) -> Result<Pem, CertificateFault> {
     let mut blocks = Pem::iter_from_buffer(text.as_bytes());
     let pem = blocks.next().and_then(Result::ok).ok_or_else(|| fault(format!("there is no PEM block `{label}`")))?;
     if pem.label != label {

@@ -5,6 +5,7 @@
 //! call that changes something takes a [`Fence`]: without a lock it cannot be made.
 
 mod certificate;
+mod csr;
 mod error;
 mod evidence;
 #[cfg(feature = "sandbox")]
@@ -23,7 +24,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::domain::{Client, Fence, JobId, ProvisionInput, Serial, Server};
 
-pub use certificate::{CertificateFault, certificate_of_profile, check_csr};
+pub use certificate::{CertificateFault, certificate_of_profile};
+pub use csr::check_csr;
 pub use error::{HostError, HostErrorKind};
 pub use evidence::Evidence;
 #[cfg(feature = "sandbox")]

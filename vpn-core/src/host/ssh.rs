@@ -15,7 +15,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
 use super::{Boxed, HostErrorKind, Output, Request, Transport};
-use crate::domain::{Server, ServerId};
+use crate::{
+    boundary::{Boundary, Struck, reach},
+    domain::{Server, ServerId},
+};
 use connection::{Connection, Session};
 
 /// How to log in, and how long to wait.
@@ -69,8 +72,23 @@ struct Link {
     /// What the connection was made for: when it changes, so does the link.
     server: Server,
     /// At most one connection is made at a time.
-    connection: tokio::sync::Mutex<Option<Connection>>,
+    connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
+    /// When a connection could not be made, and why.
+    failed: Mutex<Option<(Instant, String)>>,
     slots: Semaphore,
+}
+
+impl Link {
+    fn note_failure(&self, kind: &HostErrorKind) {
+        if let HostErrorKind::Unreachable(why) = kind {
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), why.clone()));
+        }
+    }
+
+    fn failed_since(&self, asked: Instant) -> Option<String> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.as_ref().filter(|(at, _)| *at > asked).map(|(_, why)| why.clone())
+    }
 }
 
 impl SshTransport {
@@ -95,6 +113,7 @@ impl SshTransport {
         let link = Arc::new(Link {
             server: server.clone(),
             connection: tokio::sync::Mutex::default(),
+            failed: Mutex::default(),
             slots: Semaphore::new(self.options.channels_per_host),
         });
         hosts.insert(server.id, Arc::clone(&link));
@@ -104,10 +123,18 @@ impl SshTransport {
     async fn run_on(&self, link: &Link, request: &Request) -> Result<Output, HostErrorKind> {
         let closed = |_| HostErrorKind::Interrupted("the worker is stopping".to_owned());
         let _slot = link.slots.acquire().await.map_err(closed)?;
-        let session = self.open(link).await?;
+        let (connection, session) = self.open(link).await?;
         let begun = Instant::now();
         let limit = self.options.command_timeout;
-        match tokio::time::timeout(limit, exchange(session, request)).await {
+        // The library may leave a channel open whose connection has ended: both are watched.
+        let exchanged = async {
+            tokio::select! {
+                biased;
+                streams = exchange(session, request) => streams,
+                () = connection.ended() => Err(HostErrorKind::Interrupted("the connection ended".to_owned())),
+            }
+        };
+        match tokio::time::timeout(limit, exchanged).await {
             Ok(Ok((exit, stdout, stderr))) => Ok(Output { exit, stdout, stderr, duration: begun.elapsed() }),
             Ok(Err(kind)) => Err(kind),
             Err(_) => {
@@ -120,18 +147,26 @@ impl SshTransport {
 
     /// A channel on the kept connection, or on a new one. Nothing was sent yet, so a kept connection
     /// that turns out to be dead may be replaced once.
-    async fn open(&self, link: &Link) -> Result<Session, HostErrorKind> {
+    async fn open(&self, link: &Link) -> Result<(Arc<Connection>, Session), HostErrorKind> {
+        let asked = Instant::now();
         let mut kept = link.connection.lock().await;
+        // Tried, in vain, while this one waited: a host that is away is waited for once, not once for
+        // each of its jobs.
+        if let Some(why) = link.failed_since(asked) {
+            return Err(HostErrorKind::Unreachable(why));
+        }
         if let Some(connection) = kept.as_ref().filter(|connection| connection.is_open())
             && let Ok(session) = connection.session(self.options.connect_timeout).await
         {
-            return Ok(session);
+            return Ok((Arc::clone(connection), session));
         }
         *kept = None;
-        let connection = Connection::open(&link.server, &self.key, self.options.connect_timeout).await?;
+        let opened = Connection::open(&link.server, &self.key, self.options.connect_timeout).await;
+        let opened = opened.inspect_err(|kind| link.note_failure(kind))?;
+        let connection = Arc::new(opened);
         let session = connection.session(self.options.connect_timeout).await?;
-        *kept = Some(connection);
-        Ok(session)
+        *kept = Some(Arc::clone(&connection));
+        Ok((connection, session))
     }
 }
 
@@ -149,10 +184,13 @@ type Streams = (u32, zeroize::Zeroizing<Vec<u8>>, Vec<u8>);
 /// Sends the request and reads until the host closes. From here on the outcome is unknown unless
 /// there is an exit status.
 async fn exchange(mut session: Session, request: &Request) -> Result<Streams, HostErrorKind> {
+    let struck = |_: Struck| HostErrorKind::Interrupted("as planned by a test".to_owned());
     let broke = |error: russh::Error| HostErrorKind::Interrupted(error.to_string());
+    reach(Boundary::RequestSending).map_err(struck)?;
     session.exec(true, Request::COMMAND).await.map_err(broke)?;
     session.data(request.as_bytes()).await.map_err(broke)?;
     session.eof().await.map_err(broke)?;
+    reach(Boundary::RequestSent).map_err(struck)?;
     let (mut exit, mut stdout, mut stderr) = (None, zeroize::Zeroizing::new(Vec::with_capacity(16 * 1024)), Vec::new());
     while let Some(message) = session.wait().await {
         match message {

@@ -1,10 +1,13 @@
 //! One attempt at a job, under one lease.
 
+use std::future::Future;
+
 use super::{Runner, entry, failure::StepError, provision, revoke};
 use crate::{
     audit::JobAct,
+    boundary::{Boundary, reach, repeats},
     domain::{Client, Fence, Job, JobFailure, JobInput, JobKind, JobState, Server, Step},
-    host::{Evidence, Order},
+    host::{Evidence, HostError, Order},
     lock::{Lease, LeaseLost},
     store::{StoreError, Tx},
 };
@@ -51,6 +54,7 @@ impl Attempt<'_> {
     }
 
     async fn steps(&mut self) -> Result<(), StepError> {
+        reach(Boundary::Claimed)?;
         match self.job.input.clone() {
             JobInput::Provision(input) => provision::run(self, &input).await,
             JobInput::Revoke(_) => revoke::run(self).await,
@@ -61,6 +65,19 @@ impl Attempt<'_> {
     pub(super) fn order(&self) -> Result<Order<'_>, LeaseLost> {
         let fence = self.lease.ensure(self.runner.policy.needed)?;
         Ok(Order { server: &self.server, client: &self.client, job: self.job.id, fence })
+    }
+
+    /// Asks the host, up to this boundary. Every step can be run twice: a test has it so.
+    pub(super) async fn on_host<T, F>(&self, until: Boundary, call: impl Fn() -> F) -> Result<T, StepError>
+    where
+        F: Future<Output = Result<T, HostError>>,
+    {
+        let mut reply = call().await?;
+        if repeats(until) {
+            reply = call().await?;
+        }
+        reach(until)?;
+        Ok(reply)
     }
 
     pub(super) fn fence(&self) -> &Fence {
@@ -140,15 +157,25 @@ impl Attempt<'_> {
             Some(evidence) => entry.with("run", evidence.to_json()),
             None => entry,
         };
+        reach(Boundary::Recording)?;
         tx.commit(entry, []).await?;
+        reach(Boundary::Recorded)?;
         self.runner.events.announce();
         self.log(&failure, again);
         Ok(())
     }
 
-    async fn fenced(&self) -> Result<(), StoreError> {
-        let tx = self.runner.store.begin().await?;
-        let entry = entry(JobAct::Fenced, &self.client, &self.job, JobState::Running);
+    /// Tells of it with the job as others have made it: subscribers take the last entry for the
+    /// present state. A job that ended under our own fence was not taken from us: our commit went
+    /// through, and only its reply was lost.
+    async fn fenced(&mut self) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let Some(job) = tx.lock_job(self.job.id).await? else { return Ok(()) };
+        if job.state.is_final() && job.fence == self.fence().token() {
+            return Ok(());
+        }
+        let entry =
+            entry(JobAct::Fenced, &self.client, &job, job.state).with("staleFence", self.fence().token().to_string());
         tx.commit(entry, []).await?;
         self.runner.events.announce();
         tracing::warn!(job.id = %self.job.id, fence = %self.fence().token(), "another worker took over; nothing was changed here");

@@ -1,6 +1,7 @@
 //! Why an attempt did not reach its end, and what that means for the job.
 
 use crate::{
+    boundary::Struck,
     domain::JobFailure,
     host::{CertificateFault, Evidence, HostError},
     lock::LeaseLost,
@@ -33,6 +34,12 @@ pub(super) enum StepError {
     /// A person asked for the client's end meanwhile.
     #[error("the client's revocation was asked for while it was being provisioned")]
     Overtaken,
+}
+
+impl From<Struck> for StepError {
+    fn from(struck: Struck) -> Self {
+        Self::Store(struck.into())
+    }
 }
 
 impl StepError {

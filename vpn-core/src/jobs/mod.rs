@@ -16,6 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     audit::{Action, Entry, JobAct},
+    boundary::{Boundary, reach},
     clock::Ambient,
     domain::{Client, Job, JobId, JobKind, JobState, Server},
     events::Events,
@@ -90,9 +91,10 @@ impl Handler for Runner {
 impl Runner {
     async fn consider(&self, id: JobId) -> Result<(), StoreError> {
         let Some((job, client, server)) = self.load(id).await? else { return Ok(()) };
+        reach(Boundary::Loaded)?;
         let resource = Client::resource(client.id);
         let floor = client.fence.max(job.fence);
-        let held = self.locks.with(&resource, floor, |lease| self.attempt(job, client.clone(), server, lease)).await;
+        let held = self.locks.with(&resource, floor, |lease| self.attempt(job, server, lease)).await;
         match held {
             Ok(result) => result?,
             Err(LockError::Held(left)) => {
@@ -108,7 +110,8 @@ impl Runner {
                 return Ok(());
             }
         }
-        self.ring_next(&client, id).await
+        self.ring_next(&client, id).await?;
+        Ok(reach(Boundary::Answered)?)
     }
 
     /// What there is to do; `None` when there is nothing (any more).
@@ -120,26 +123,30 @@ impl Runner {
         Ok(Some((job, client, server)))
     }
 
-    async fn attempt(&self, job: Job, client: Client, server: Server, lease: Lease) -> Result<(), StoreError> {
-        match self.claim(&job, &client, &lease).await {
-            Ok(job) => Attempt { runner: self, job, client, server, lease }.run().await,
+    async fn attempt(&self, job: Job, server: Server, lease: Lease) -> Result<(), StoreError> {
+        match self.claim(&job, &lease).await {
+            Ok((job, client)) => Attempt { runner: self, job, client, server, lease }.run().await,
             // Not due, not queued any more, or overtaken.
             Err(StoreError::Fenced) => self.cancel_if_overtaken(&job).await,
             Err(other) => Err(other),
         }
     }
 
-    async fn claim(&self, job: &Job, client: &Client, lease: &Lease) -> Result<Job, StoreError> {
+    /// The client is read again: what was known of it before the lock was had may be outdated, and the
+    /// audit entry tells how it is.
+    async fn claim(&self, job: &Job, lease: &Lease) -> Result<(Job, Client), StoreError> {
         let first = match job.kind() {
             JobKind::Provision => provision::FIRST_STEP,
             JobKind::Revoke => revoke::FIRST_STEP,
         };
         let mut tx = self.store.begin().await?;
+        let client = tx.lock_client(job.client_id).await?.ok_or(StoreError::Fenced)?;
         let claimed = tx.claim_job(job, first, lease.fence(), self.policy.lease).await?;
-        let entry = entry(JobAct::Started, client, &claimed, JobState::Running);
+        reach(Boundary::Claiming)?;
+        let entry = entry(JobAct::Started, &client, &claimed, JobState::Running);
         tx.commit(entry, []).await?;
         self.events.announce();
-        Ok(claimed)
+        Ok((claimed, client))
     }
 
     async fn cancel_if_overtaken(&self, job: &Job) -> Result<(), StoreError> {
@@ -163,9 +170,11 @@ impl Runner {
             let due = job.run_after_at <= tx.at();
             if due && tx.take_ring(crate::store::Due { id: job.id, generation: job.generation }).await? {
                 tx.commit_bookkeeping().await?;
+                reach(Boundary::NextTaken)?;
                 if let Err(error) = self.bell.ring(job.id, job.generation + 1).await {
                     tracing::debug!(job.id = %job.id, %error, "the next job could not be rung; the sweeper will");
                 }
+                reach(Boundary::NextRung)?;
             }
         }
         Ok(())

@@ -4,6 +4,7 @@
 use super::{attempt::Attempt, failure::StepError};
 use crate::{
     audit::JobAct,
+    boundary::{Boundary, reach},
     domain::{Certificate, ProvisionInput, Step},
     host::{Issued, KeyState, certificate_of_profile},
     store::NewProfile,
@@ -14,17 +15,22 @@ pub(super) const FIRST_STEP: Step = Step::Issue;
 pub(super) async fn run(attempt: &mut Attempt<'_>, input: &ProvisionInput) -> Result<(), StepError> {
     let (issued, certificate) = issue(attempt, input).await?;
     seal(attempt, &issued).await?;
-    let acknowledged = attempt.runner.hosts.acknowledge(attempt.order()?).await?;
+    let order = attempt.order()?;
+    let hosts = &attempt.runner.hosts;
+    let acknowledged = attempt.on_host(Boundary::Acknowledged, || hosts.acknowledge(order)).await?;
     let mut tx = attempt.begin().await?;
     tx.activate_client(attempt.client.id, &certificate, attempt.fence()).await?;
-    Ok(attempt.succeed(tx, &acknowledged).await?)
+    reach(Boundary::Activating)?;
+    attempt.succeed(tx, &acknowledged).await?;
+    Ok(reach(Boundary::Activated)?)
 }
 
 /// Idempotent on the host: the serial was chosen before the first attempt, and the same order gives
 /// the same bytes.
 async fn issue(attempt: &Attempt<'_>, input: &ProvisionInput) -> Result<(Issued, Certificate), StepError> {
-    let issued = attempt.runner.hosts.issue(attempt.order()?, input).await?;
-    let certificate = certificate_of_profile(&issued.profile, &attempt.client)?;
+    let order = attempt.order()?;
+    let issued = attempt.on_host(Boundary::Issued, || attempt.runner.hosts.issue(order, input)).await?;
+    let certificate = certificate_of_profile(&issued.profile, &attempt.client, input.csr.as_deref())?;
     Ok((issued, certificate))
 }
 
@@ -42,5 +48,7 @@ async fn seal(attempt: &mut Attempt<'_>, issued: &Issued) -> Result<(), StepErro
         let has_key = issued.key == KeyState::Present;
         tx.store_profile(&NewProfile { client_id: attempt.client.id, sealed, has_key }, attempt.fence()).await?;
     }
-    Ok(attempt.advance(tx, Step::Acknowledge, JobAct::Sealed, &issued.evidence).await?)
+    reach(Boundary::Sealing)?;
+    attempt.advance(tx, Step::Acknowledge, JobAct::Sealed, &issued.evidence).await?;
+    Ok(reach(Boundary::Sealed)?)
 }

@@ -4,6 +4,7 @@
 use super::{attempt::Attempt, failure::StepError};
 use crate::{
     audit::JobAct,
+    boundary::{Boundary, reach},
     domain::Step,
     host::{HostError, HostErrorKind, Killed, VpnServer},
 };
@@ -11,13 +12,18 @@ use crate::{
 pub(super) const FIRST_STEP: Step = Step::PublishCrl;
 
 pub(super) async fn run(attempt: &mut Attempt<'_>) -> Result<(), StepError> {
-    let revoked = attempt.runner.hosts.revoke(attempt.order()?).await?;
+    let order = attempt.order()?;
+    let revoked = attempt.on_host(Boundary::Tombstoned, || attempt.runner.hosts.revoke(order)).await?;
     let tx = attempt.begin().await?;
+    reach(Boundary::Publishing)?;
     attempt.advance(tx, Step::Disconnect, JobAct::Published, &revoked.evidence).await?;
+    reach(Boundary::Published)?;
 
     let mut killed = end_sessions(attempt).await?;
     let tx = attempt.begin().await?;
+    reach(Boundary::Disconnecting)?;
     attempt.advance(tx, Step::Settle, JobAct::Disconnected, &killed.evidence).await?;
+    reach(Boundary::Disconnected)?;
 
     if killed.server == VpnServer::Running {
         // A handshake that began before the CRL was replaced may have ended after the sessions were.
@@ -27,12 +33,15 @@ pub(super) async fn run(attempt: &mut Attempt<'_>) -> Result<(), StepError> {
     let mut tx = attempt.begin().await?;
     tx.mark_client_revoked(attempt.client.id, attempt.fence()).await?;
     tx.destroy_profile(attempt.client.id).await?;
-    Ok(attempt.succeed(tx, &killed.evidence).await?)
+    reach(Boundary::Revoking)?;
+    attempt.succeed(tx, &killed.evidence).await?;
+    Ok(reach(Boundary::Revoked)?)
 }
 
 /// Ends the client's sessions; an error unless it is proven that none is left.
 async fn end_sessions(attempt: &Attempt<'_>) -> Result<Killed, StepError> {
-    let killed = attempt.runner.hosts.kill(attempt.order()?).await?;
+    let order = attempt.order()?;
+    let killed = attempt.on_host(Boundary::Killed, || attempt.runner.hosts.kill(order)).await?;
     if killed.proves_no_session() {
         return Ok(killed);
     }

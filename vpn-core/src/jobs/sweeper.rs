@@ -3,13 +3,17 @@
 //! Every worker runs one; they do not disturb each other, because every change is a compare-and-set
 //! that looks at the state again. Times are the database's.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
 
 use super::entry;
 use crate::{
     audit::JobAct,
+    boundary::{Boundary, reach},
     domain::{JobFailure, JobId, JobKind, JobState},
     events::Events,
     queue::{Doorbell, MAX_IN_QUEUE, QueueHealth},
@@ -37,6 +41,8 @@ impl Default for SweepPolicy {
     }
 }
 
+/// How often old idempotency keys are forgotten.
+const FORGET_EVERY: Duration = Duration::from_mins(10);
 /// Jobs looked at in one round.
 const SLICE: i64 = 500;
 
@@ -57,11 +63,28 @@ impl Sweeper {
     /// Sweeps until it is told to stop.
     pub async fn run(self, stop: CancellationToken) {
         let mut rounds = tokio::time::interval(self.policy.every);
+        let mut forgotten = None;
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(rounds.tick()).await.is_some() {
+            if forgotten.is_none_or(|at: Instant| at.elapsed() > FORGET_EVERY) {
+                forgotten = Some(Instant::now());
+                self.forget_old_keys().await;
+            }
             if let Err(error) = self.sweep().await {
                 tracing::warn!(error.code = error.code(), %error, "the sweeper could not read or write the database");
             }
+        }
+    }
+
+    /// Idempotency keys that are no longer remembered would stay for ever otherwise.
+    async fn forget_old_keys(&self) {
+        let forgotten = async {
+            let mut tx = self.store.begin().await?;
+            tx.forget_old_keys().await?;
+            tx.commit_bookkeeping().await
+        };
+        if let Err(error) = forgotten.await {
+            tracing::debug!(error.code = error.code(), "old idempotency keys were not forgotten");
         }
     }
 
@@ -97,7 +120,9 @@ impl Sweeper {
         } else {
             None
         };
+        reach(Boundary::Requeueing)?;
         tx.commit(first, second).await?;
+        reach(Boundary::Requeued)?;
         self.events.announce();
         tracing::warn!(job.id = %id, job.state = state.as_str(), "a job was taken from a lost worker");
         Ok(())
@@ -131,7 +156,9 @@ impl Sweeper {
             return Ok(true);
         }
         tx.commit_bookkeeping().await?;
+        reach(Boundary::RingTaken)?;
         if self.bell.ring(due.id, due.generation + 1).await.is_ok() {
+            reach(Boundary::RingSent)?;
             return Ok(true);
         }
         let mut tx = self.store.begin().await?;

@@ -17,6 +17,7 @@ use redis::aio::ConnectionManager;
 use tokio::task::JoinHandle;
 
 use crate::{
+    boundary::{Boundary, Struck, reach},
     clock::Ambient,
     domain::{AttemptId, Fence, FencingToken},
 };
@@ -64,6 +65,12 @@ pub enum LockError {
     /// Redis did not answer in time. Nothing was begun.
     #[error("Redis did not answer in time for the lock")]
     Timeout,
+}
+
+impl From<Struck> for LockError {
+    fn from(_: Struck) -> Self {
+        Self::Timeout
+    }
 }
 
 /// Locks in one Redis.
@@ -116,6 +123,7 @@ impl Locks {
             }
             other => other?,
         };
+        reach(Boundary::Locked)?;
         let deadline = Deadline::new(grant.sent + self.policy.lease, begun + self.policy.max_hold);
         let fence = Fence::granted(resource.to_owned(), grant.token, grant.owner.clone());
         let renewer = self.renew_until_dropped(resource, grant.owner, deadline.clone());
@@ -130,6 +138,7 @@ impl Locks {
         drop(renewer);
         // Awaited: the next job starts now, not after the key has expired.
         release.now().await;
+        reach(Boundary::Released)?;
         outcome
     }
 
@@ -177,6 +186,9 @@ impl Locks {
     }
 
     async fn release(&self, resource: &str, owner: &AttemptId) {
+        if reach(Boundary::Releasing).is_err() {
+            return;
+        }
         let asked = self.scripts.release(&self.redis, resource, owner);
         let failed = match tokio::time::timeout(self.policy.command, asked).await {
             Ok(Ok(())) => return,
@@ -261,7 +273,12 @@ pub async fn check_redis(redis: &ConnectionManager) -> Result<(), RedisUnfit> {
         return Err(RedisUnfit::Evicts(policy));
     }
     if setting("appendonly").await? != "yes" {
-        tracing::warn!("Redis runs without an append-only file: queued work is rung again from SQL after its restart");
+        static TOLD: std::sync::Once = std::sync::Once::new();
+        TOLD.call_once(|| {
+            tracing::warn!(
+                "Redis runs without an append-only file: queued work is rung again from SQL after its restart"
+            );
+        });
     }
     Ok(())
 }

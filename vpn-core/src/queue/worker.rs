@@ -57,17 +57,20 @@ pub async fn answer_rings(
     let listener = tokio::spawn(listen(url.to_owned(), wake, stop.clone()));
     let upkeep = tokio::spawn(purge_from_time_to_time(redis.clone(), config.clone(), stop.clone()));
     let mut backoff = Backoff::default();
+    // One limit for all that has to end, counted from when the worker was told to stop.
+    let mut limit = None;
     while !stop.is_cancelled() {
         let begun = Instant::now();
         let worker = Attempt { config: &config, redis: &redis, shared: &shared, wakes: &wakes, ambient };
-        worker.run(options, &stop).await;
+        limit = worker.run(options, &stop).await;
         if !stop.is_cancelled() {
             backoff.wait(begun, &stop).await;
         }
     }
     shared.tracker.close();
     // Jobs that outlived their apalis worker (Redis in trouble) get the same grace.
-    if tokio::time::timeout(options.drain, shared.tracker.wait()).await.is_err() {
+    let limit = limit.unwrap_or_else(|| Instant::now() + options.drain);
+    if tokio::time::timeout_at(limit, shared.tracker.wait()).await.is_err() {
         tracing::warn!(jobs.running = shared.tracker.len(), "the drain limit passed: these jobs go to another worker");
     }
     listener.abort();
@@ -84,7 +87,8 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    async fn run(&self, options: WorkerOptions, stop: &CancellationToken) {
+    /// Gives when it has to be over, if it was told to stop.
+    async fn run(&self, options: WorkerOptions, stop: &CancellationToken) -> Option<Instant> {
         // A name that was used before fails to register, or steals the living one's tasks.
         let context = WorkerContext::new(&format!("vpn-worker-{}", hex::encode(self.ambient.random::<8>())));
         let backend = RedisStorage::<serde_json::Value>::new(self.redis.clone())
@@ -106,18 +110,20 @@ impl Attempt<'_> {
         tokio::select! {
             ended = &mut running => {
                 tracing::warn!(worker.name = context.name(), outcome = ?ended, "the queue worker ended, another one starts");
+                None
             }
             () = stop.cancelled() => {
-                self.drain(&context, options.drain).await;
+                let limit = Instant::now() + options.drain;
+                self.drain(&context, limit).await;
                 running.abort();
+                Some(limit)
             }
         }
     }
 
     /// `pause` keeps heartbeats and acknowledgements going while jobs finish; `stop` does not.
-    async fn drain(&self, context: &WorkerContext, limit: Duration) {
+    async fn drain(&self, context: &WorkerContext, until: Instant) {
         let paused = context.pause();
-        let until = Instant::now() + limit;
         while context.task_count() > 0 && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
@@ -129,9 +135,13 @@ impl Attempt<'_> {
             );
             return;
         }
-        if let Err(error) = upkeep::release(&mut self.redis.clone(), self.config, context).await {
-            tracing::warn!(worker.name = context.name(), %error, "the queue worker could not be signed off");
-        }
+        let mut redis = self.redis.clone();
+        let error = match tokio::time::timeout_at(until, upkeep::release(&mut redis, self.config, context)).await {
+            Ok(Ok(_given_back)) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        tracing::warn!(worker.name = context.name(), error, "the queue worker could not be signed off");
     }
 }
 

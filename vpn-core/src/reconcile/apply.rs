@@ -209,7 +209,7 @@ impl Reconciler {
         tx.commit(entry, []).await?;
         let order = Order { server, client, job: JobId::generate(&self.runner.ambient), fence };
         let issued = self.runner.hosts.issue(order, &ProvisionInput { validity_days: 1, csr: None }).await?;
-        let certificate = certificate_of_profile(&issued.profile, client).map_err(|fault| {
+        let certificate = certificate_of_profile(&issued.profile, client, None).map_err(|fault| {
             ReconcileError::InTheWay(format!("the host's certificate is not the client's: {fault}"))
         })?;
         let mut tx = self.runner.store.begin().await?;

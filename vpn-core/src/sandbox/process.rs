@@ -29,6 +29,7 @@ const POLL: Duration = Duration::from_millis(5);
 pub struct Launch {
     program: PathBuf,
     arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
     signal: StopSignal,
     name: Option<&'static str>,
 }
@@ -37,7 +38,7 @@ impl Launch {
     /// A program by its name, looked up in `PATH` and the system's directories, or its absolute path.
     pub fn new(program: &str) -> Result<Self, SandboxError> {
         let program = if program.starts_with('/') { PathBuf::from(program) } else { programs::find(program)? };
-        Ok(Self { program, arguments: Vec::new(), signal: StopSignal::default(), name: None })
+        Ok(Self { program, arguments: Vec::new(), environment: Vec::new(), signal: StopSignal::default(), name: None })
     }
 
     /// Adds an argument.
@@ -51,6 +52,13 @@ impl Launch {
     #[must_use]
     pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// Adds a variable to its environment, which is empty but for `PATH` and `LC_ALL`.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -114,6 +122,7 @@ impl Launch {
             .args(&self.arguments)
             .env_clear()
             .envs(programs::environment())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::piped());
@@ -189,10 +198,7 @@ impl Process {
 
     /// Ends it in good order; after 5 s with `SIGKILL`, together with its process group.
     pub async fn stop(self) {
-        self.send(match self.signal {
-            StopSignal::Term => Signal::TERM,
-            StopSignal::Int => Signal::INT,
-        });
+        self.terminate();
         if self.ended(Duration::from_secs(5)).await.is_none() {
             self.kill_group();
             self.ended(Duration::from_secs(5)).await;
@@ -202,9 +208,22 @@ impl Process {
 
     /// Ends it and its process group with `SIGKILL`, as a crash or the kernel's memory killer would.
     pub async fn kill(self) {
+        self.end_now().await;
+        self.janitor.forget(self.id);
+    }
+
+    /// The same, for whoever replaces it in its place.
+    pub async fn end_now(&self) {
         self.kill_group();
         self.ended(Duration::from_secs(5)).await;
-        self.janitor.forget(self.id);
+    }
+
+    /// Tells it to end in good order, and does not wait for it.
+    pub fn terminate(&self) {
+        self.send(match self.signal {
+            StopSignal::Term => Signal::TERM,
+            StopSignal::Int => Signal::INT,
+        });
     }
 
     /// Stops (`SIGSTOP`) or continues (`SIGCONT`) it: a service that hangs instead of failing.
@@ -239,10 +258,7 @@ impl Drop for Process {
         if self.exit_status().is_some() {
             return;
         }
-        self.send(match self.signal {
-            StopSignal::Term => Signal::TERM,
-            StopSignal::Int => Signal::INT,
-        });
+        self.terminate();
         if let Some(child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
             self.janitor.adopt(child);
         }

@@ -1,12 +1,13 @@
 //! Following clients and jobs live.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::MissedTickBehavior;
 
 use super::Platform;
 use crate::{
+    audit::AuditEntry,
     domain::{Caller, ClientId, Permission},
     error::Error,
     events::{ClientEvent, JobEvent},
@@ -65,6 +66,19 @@ impl Platform {
         let changes = self.deps.events.entries(client_id, from);
         let events = changes.filter_map(async |entry| entry.map(|entry| JobEvent::of_entry(&entry)).transpose());
         Ok(while_token_holds(self.clone(), caller.clone(), events))
+    }
+
+    /// The audit log as it grows; with `after`, first all entries behind that cursor. Ends with
+    /// [`Error::Unauthenticated`] when the caller's token ends.
+    pub async fn audit_entries(
+        &self,
+        caller: &Caller,
+        after: Option<i64>,
+    ) -> Result<impl Stream<Item = Result<Arc<AuditEntry>, Error>> + Send + use<>, Error> {
+        self.authorise(caller, Permission::ReadAudit).await?;
+        let head = self.store().read().await?.audit_head().await?.seq;
+        let from = after.map_or(Ok(head), |cursor| known_cursor(cursor, head))?;
+        Ok(while_token_holds(self.clone(), caller.clone(), self.deps.events.entries(None, from)))
     }
 }
 

@@ -34,7 +34,9 @@ use crate::{
     vault::Vault,
 };
 
-pub use audit::{VerifyError, verify_audit_log};
+pub use audit::{
+    AuditTree, Checkpointer, Rhythm, VerifyError, export_audit_log, verify_audit_log, verify_audit_log_against,
+};
 pub use clients::CreateClient;
 pub use health::{Health, HealthCheck, HealthStatus};
 pub use local::local_caller;
@@ -73,6 +75,7 @@ pub struct Deps {
 pub struct Platform {
     deps: Arc<Deps>,
     refusals: Arc<refusals::Refusals>,
+    tiles: Arc<audit::Tiles>,
 }
 
 impl std::fmt::Debug for Platform {
@@ -94,7 +97,7 @@ impl Platform {
     /// Over these parts.
     #[must_use]
     pub fn new(deps: Deps) -> Self {
-        Self { deps: Arc::new(deps), refusals: Arc::default() }
+        Self { deps: Arc::new(deps), refusals: Arc::default(), tiles: Arc::default() }
     }
 
     /// The usual composition: this database and this Redis, and whatever time and randomness there is.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Platform, Queued, once::Call};
 use crate::{
     audit::{Action, Entry, JobAct},
+    boundary::{Boundary, reach},
     domain::{
         Caller, Client, ClientId, ClientStatus, Job, JobId, JobInput, JobKind, JobState, Permission, ProvisionInput,
         Reason, RevokeInput,
@@ -81,10 +82,11 @@ impl Platform {
         call: &Call<'_>,
     ) -> Result<Asked, Error> {
         let mut tx = self.store().begin().await?;
+        let client = locked(&mut tx, id).await?;
+        // Under the lock: a repeat that came at the same time has to see what the first one made.
         if let Some(made) = call.repeated(&mut tx).await? {
             return before(&mut tx, &made).await;
         }
-        let client = locked(&mut tx, id).await?;
         provisionable(&mut tx, &client).await?;
         self.queue(tx, caller, client, JobInput::Provision(input.clone()), None, call, Vec::new()).await
     }
@@ -108,13 +110,17 @@ impl Platform {
         call: &Call<'_>,
     ) -> Result<Asked, Error> {
         let mut tx = self.store().begin().await?;
+        let client = locked(&mut tx, id).await?;
         if let Some(made) = call.repeated(&mut tx).await? {
             return before(&mut tx, &made).await;
         }
-        let client = locked(&mut tx, id).await?;
         let earlier = tx.latest_job(id, JobKind::Revoke).await?;
         let stands = |job: &Job| client.status() == ClientStatus::Revoked || job.state != JobState::Failed;
         if let Some(job) = earlier.filter(stands) {
+            // Even if that job fails later: the same key gives the same answer.
+            call.remember(&mut tx, Remembered { client_id: Some(id), job_id: Some(job.id), ..Remembered::default() })
+                .await?;
+            tx.commit_bookkeeping().await?;
             return Ok(Asked::Before(Queued { client, job }));
         }
         let mut more = Vec::new();
@@ -137,15 +143,15 @@ impl Platform {
 
     async fn try_retry(&self, caller: &Caller, id: JobId, call: &Call<'_>) -> Result<Asked, Error> {
         let mut tx = self.store().begin().await?;
+        let failed = tx.job(id).await?.ok_or_else(|| Error::not_found("jobId", "job"))?;
+        let client = locked(&mut tx, failed.client_id).await?;
         if let Some(made) = call.repeated(&mut tx).await? {
             return before(&mut tx, &made).await;
         }
-        let failed = tx.job(id).await?.ok_or_else(|| Error::not_found("jobId", "job"))?;
         if failed.state != JobState::Failed {
             let state = failed.state.as_str();
             return Err(Error::wrong_state(format!("the job is {state}: only a failed job can be tried again")));
         }
-        let client = locked(&mut tx, failed.client_id).await?;
         match failed.kind() {
             JobKind::Provision => provisionable(&mut tx, &client).await?,
             JobKind::Revoke => revocable(&mut tx, &client).await?,
@@ -160,6 +166,7 @@ impl Platform {
     {
         match self.transact(attempt).await {
             Ok(Asked::New(queued)) => {
+                reach(Boundary::Asked).map_err(StoreError::from)?;
                 self.ring(&queued.job).await;
                 Ok(queued)
             }
@@ -240,10 +247,8 @@ fn provision_input(input: &ProvisionClient) -> Result<ProvisionInput, Error> {
         u16::try_from(input.validity_days).ok().filter(|days| (1..=MAX_VALIDITY_DAYS).contains(days)).ok_or_else(
             || Error::invalid("validityDays", format!("a certificate is valid for 1 to {MAX_VALIDITY_DAYS} days")),
         )?;
-    if let Some(csr) = &input.csr {
-        check_csr(csr).map_err(|fault| Error::bad_csr(&fault))?;
-    }
-    Ok(ProvisionInput { validity_days, csr: input.csr.clone() })
+    let csr = input.csr.as_deref().map(check_csr).transpose().map_err(|fault| Error::bad_csr(&fault))?;
+    Ok(ProvisionInput { validity_days, csr })
 }
 
 async fn provisionable(tx: &mut Tx, client: &Client) -> Result<(), Error> {

@@ -4,9 +4,15 @@ use std::ops::DerefMut;
 
 use sqlx::{AnyConnection, any::AnyRow};
 
-use super::{Handle, Page, PageRequest, StoreError, Tx, connect::LOG_ORIGIN, page::Conditions, row::Reading};
+use super::{
+    Handle, Page, PageRequest, StoreError, Tx,
+    connect::LOG_ORIGIN,
+    page::{Conditions, may_be_stored},
+    row::Reading,
+};
 use crate::{
     audit::{AuditEntry, Entry, Hash, Recorded, leaf_hash},
+    clock::Timestamp,
     domain::{ClientId, JobId},
 };
 
@@ -30,6 +36,16 @@ pub struct AuditFilter {
     pub actor: Option<String>,
     /// Of this action, `noun.verb`.
     pub action: Option<String>,
+    /// At this time or later.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+}
+
+impl AuditFilter {
+    const fn is_about_time(&self) -> bool {
+        self.since.is_some() || self.until.is_some()
+    }
 }
 
 const ENTRY: &str = "seq, prev_hash, canonical, leaf_hash, at, actor, action, outcome, client_id, job_id";
@@ -65,19 +81,39 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         Ok(Head { seq: read.int("seq")?, hash: read.hash("leaf_hash")? })
     }
 
-    /// A page of entries, newest first.
+    /// A page of entries, newest first: by number, or, when the filter is about time, by time, which is not
+    /// quite the same because entries are timed before they are numbered.
     pub async fn audit_page(
         &mut self,
         filter: &AuditFilter,
         page: &PageRequest<i64>,
     ) -> Result<Page<AuditEntry>, StoreError> {
+        let words = filter.actor.iter().chain(&filter.action);
+        if words.into_iter().any(|word| !may_be_stored(word)) {
+            return Ok(Page::empty());
+        }
         let mut conditions = Conditions::default();
         conditions.add("client_id =", filter.client_id.map(|id| id.to_string()));
         conditions.add("job_id =", filter.job_id.map(|id| id.to_string()));
         conditions.add("actor =", filter.actor.clone());
         conditions.add("action =", filter.action.clone());
-        conditions.add("seq <", page.after);
-        let sql = self.dialect.sql(conditions.select(ENTRY, "audit_log", "seq DESC"));
+        conditions.add("at >=", filter.since.map(Timestamp::micros));
+        conditions.add("at <", filter.until.map(Timestamp::micros));
+        // In the order of an index either way, so that a page is read and no more.
+        let order = if filter.is_about_time() {
+            if let Some(seq) = page.after
+                && let Some(last) = self.audit_entry(seq).await?
+            {
+                let at = last.columns.at.micros();
+                conditions.add("at <=", Some(at));
+                conditions.add_pair("(at, seq) <", at, seq);
+            }
+            "at DESC, seq DESC"
+        } else {
+            conditions.add("seq <", page.after);
+            "seq DESC"
+        };
+        let sql = self.dialect.sql(conditions.select(ENTRY, "audit_log", order));
         let rows = conditions.bind(sqlx::query(sql)).bind(page.limit()).fetch_all(self.conn()).await?;
         Ok(Page::cut(rows.iter().map(entry).collect::<Result<_, _>>()?, page.first))
     }
@@ -97,6 +133,21 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         rows.iter().map(entry).collect()
     }
 
+    /// The hashes of the entries behind `after`, up to and with `last`, in order. Fewer than that when
+    /// entries are missing.
+    pub async fn audit_leaves(&mut self, after: i64, last: i64) -> Result<Vec<Hash>, StoreError> {
+        let sql = self.dialect.sql("SELECT leaf_hash FROM audit_log WHERE seq > $1 AND seq <= $2 ORDER BY seq");
+        let rows = sqlx::query(sql).bind(after).bind(last).fetch_all(self.conn()).await?;
+        rows.iter().map(|row| Reading::of(row, "audit_log").hash("leaf_hash")).collect()
+    }
+
+    /// Names this log.
+    pub async fn audit_origin(&mut self) -> Result<String, StoreError> {
+        self.setting(LOG_ORIGIN)
+            .await?
+            .ok_or_else(|| StoreError::Schema("the database is not set up: run `vpn-graphql migrate`".to_owned()))
+    }
+
     /// The entry with this number.
     pub async fn audit_entry(&mut self, seq: i64) -> Result<Option<AuditEntry>, StoreError> {
         Ok(self.audit_after(seq - 1, None, 1).await?.into_iter().find(|entry| entry.seq == seq))
@@ -107,10 +158,7 @@ impl Tx {
     /// Appends entries. The head row is locked from here to the commit, which makes numbers gap-free
     /// and their order the order of commits; so this comes last in a transaction.
     pub(super) async fn append(&mut self, entries: Vec<Entry>) -> Result<i64, StoreError> {
-        let origin = self
-            .setting(LOG_ORIGIN)
-            .await?
-            .ok_or_else(|| StoreError::Schema("the database is not set up: run `vpn-graphql migrate`".to_owned()))?;
+        let origin = self.audit_origin().await?;
         // From here on all other writers wait: nothing that can be read before is read behind this.
         let lock = self.dialect.for_update();
         let mut head = self.read_head(lock).await?;

@@ -5,7 +5,11 @@ use std::ops::DerefMut;
 
 use sqlx::AnyConnection;
 
-use super::{Handle, Page, PageRequest, StoreError, Tx, page::Conditions, row};
+use super::{
+    Handle, Page, PageRequest, StoreError, Tx,
+    page::{Conditions, may_be_stored},
+    row,
+};
 use crate::domain::{
     Certificate, Client, ClientId, ClientState, ClientStatus, CommonName, Fence, FencingToken, Reason, Serial, ServerId,
 };
@@ -48,6 +52,9 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         filter: &ClientFilter,
         page: &PageRequest<ClientId>,
     ) -> Result<Page<Client>, StoreError> {
+        if filter.name.as_deref().is_some_and(|name| !may_be_stored(name)) {
+            return Ok(Page::empty());
+        }
         let mut conditions = Conditions::default();
         conditions.add("status =", filter.status.map(|status| status.as_str().to_owned()));
         conditions.add("server_id =", filter.server_id.map(|id| id.to_string()));

@@ -45,6 +45,17 @@ pub enum Opened {
     Development,
 }
 
+/// Makes the file before SQLite does, so that only its owner can read it; SQLite gives its log and
+/// shared memory the same mode. What is in the way here is in SQLite's way too, and it tells.
+fn keep_private(url: &str) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let path = path.split('?').next().unwrap_or(path);
+    if !std::path::Path::new(path).exists() {
+        let _not_ours_to_tell = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    }
+}
+
 impl Store {
     /// Prepares a pool. Nothing is connected yet, so a database that is down does not keep a server
     /// from starting. [`StoreError::Schema`] for a URL of another kind.
@@ -55,6 +66,9 @@ impl Store {
         let dialect = Dialect::of_url(given).ok_or_else(|| {
             StoreError::Schema("the database URL begins with sqlite:, postgres:, mysql: or mariadb:".to_owned())
         })?;
+        if dialect == Dialect::Sqlite {
+            keep_private(given);
+        }
         let url = match dialect {
             // `mode=rwc` makes the file where there is none.
             Dialect::Sqlite if !given.contains('?') => format!("{given}?mode=rwc"),
@@ -165,8 +179,18 @@ const fn session(dialect: Dialect) -> &'static [&'static str] {
             // A delivered profile is overwritten, not only unlinked.
             "PRAGMA secure_delete = ON",
         ],
-        Dialect::Postgres => &["SET default_transaction_isolation = 'read committed'", "SET TIME ZONE 'UTC'"],
+        Dialect::Postgres => &[
+            "SET default_transaction_isolation = 'read committed'",
+            "SET TIME ZONE 'UTC'",
+            // A process that stands still inside of a transaction would keep the head of the audit log,
+            // and so everybody, for as long as it stands. Ours take milliseconds.
+            "SET idle_in_transaction_session_timeout = '10s'",
+        ],
         // The default, repeatable read, would answer plain reads from before the lock was had.
-        Dialect::MySql => &["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET time_zone = '+00:00'"],
+        Dialect::MySql => &[
+            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+            // The same limit as above; MySQL has none, and takes it for a comment.
+            "SET time_zone = '+00:00' /*M!100300 , SESSION idle_transaction_timeout = 10 */",
+        ],
     }
 }

@@ -6,6 +6,9 @@ pub enum StoreError {
     /// It cannot be reached, or did not answer in time. Nothing was changed that is not committed.
     #[error("the database cannot be reached")]
     Unavailable(#[source] sqlx::Error),
+    /// It was lost while it committed: whether it did is not known.
+    #[error("the database was lost while it committed")]
+    OutcomeUnknown(#[source] sqlx::Error),
     /// Two transactions wanted the same rows; this one was given up and can be tried again.
     #[error("the database gave this transaction up in favour of another")]
     Contended(#[source] sqlx::Error),
@@ -35,10 +38,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What went wrong with a commit.
+    pub(super) fn of_commit(error: sqlx::Error) -> Self {
+        match Self::from(error) {
+            Self::Unavailable(error) => Self::OutcomeUnknown(error),
+            other => other,
+        }
+    }
+
     /// Whether the same call may go through later.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Contended(_))
+        matches!(self, Self::Unavailable(_) | Self::OutcomeUnknown(_) | Self::Contended(_))
     }
 
     /// A stable name, for logs and programs.
@@ -46,6 +57,7 @@ impl StoreError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unavailable(_) => "DATABASE_UNAVAILABLE",
+            Self::OutcomeUnknown(_) => "DATABASE_OUTCOME_UNKNOWN",
             Self::Contended(_) => "DATABASE_CONTENDED",
             Self::Duplicate(_) => "DUPLICATE",
             Self::Refused(_) => "ILLEGAL_CHANGE",
@@ -54,6 +66,12 @@ impl StoreError {
             Self::Schema(_) => "SCHEMA_MISMATCH",
             Self::Other(_) => "DATABASE_ERROR",
         }
+    }
+}
+
+impl From<crate::boundary::Struck> for StoreError {
+    fn from(_: crate::boundary::Struck) -> Self {
+        Self::Unavailable(sqlx::Error::WorkerCrashed)
     }
 }
 
@@ -98,10 +116,10 @@ fn is_lock_timeout(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().is_some_and(|error| error.number() == 1205)
 }
 
-/// Shutting down, starting, too many connections, connection lost (PostgreSQL, MySQL); disk I/O, cannot
-/// open (SQLite).
+/// Idle in a transaction, shutting down, starting, too many connections, connection lost (PostgreSQL,
+/// MySQL); disk I/O, cannot open (SQLite).
 fn is_shutdown(code: &str) -> bool {
-    matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "08S01" | "08004" | "08006")
+    matches!(code, "25P03" | "57P01" | "57P02" | "57P03" | "53300" | "08S01" | "08004" | "08006")
         || matches!(sqlite_code(code), Some(10 | 14))
 }
 

@@ -68,6 +68,14 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
 }
 
 impl Tx {
+    /// Forgets keys that are too old to be remembered.
+    pub async fn forget_old_keys(&mut self) -> Result<(), StoreError> {
+        let sql = self.dialect.sql("DELETE FROM idempotency_keys WHERE created_at <= $1");
+        let until = self.at.minus(KEPT).micros();
+        sqlx::query(sql).bind(until).execute(self.conn()).await?;
+        Ok(())
+    }
+
     /// Remembers a key with what its call made. [`StoreError::Duplicate`] when another call with it
     /// committed in between.
     pub async fn remember(&mut self, principal: &str, key: &str, record: &IdempotencyRecord) -> Result<(), StoreError> {

@@ -128,10 +128,17 @@ impl Store {
     /// A transaction. On SQLite it takes the write lock at once: a transaction that reads first and
     /// writes later would otherwise fail when another one wrote in between.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        let conn = match self.dialect {
-            Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
-            Dialect::Postgres | Dialect::MySql => self.pool.begin().await?,
-        };
+        let (pool, dialect) = (self.pool.clone(), self.dialect);
+        // In a task of its own, because it must not be cut off: sqlx knows of a transaction only once the
+        // answer to `BEGIN` has come. Dropped before that (a lock that is lost drops the work under it),
+        // the connection would go back to the pool with a transaction open on the server.
+        let begun = tokio::spawn(async move {
+            match dialect {
+                Dialect::Sqlite => pool.begin_with("BEGIN IMMEDIATE").await,
+                Dialect::Postgres | Dialect::MySql => pool.begin().await,
+            }
+        });
+        let conn = begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??;
         let mut handle = Handle { conn, dialect: self.dialect };
         let at = handle.now().await?;
         Ok(Tx { handle, at })
@@ -170,7 +177,7 @@ impl Tx {
     ) -> Result<i64, StoreError> {
         let more: Vec<Entry> = more.into_iter().collect();
         let last = self.append(std::iter::once(first).chain(more).collect()).await?;
-        self.handle.conn.commit().await?;
+        self.handle.conn.commit().await.map_err(StoreError::of_commit)?;
         Ok(last)
     }
 

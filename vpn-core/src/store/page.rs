@@ -35,12 +35,23 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// Nothing at all.
+    pub(super) const fn empty() -> Self {
+        Self { items: Vec::new(), has_next: false }
+    }
+
     pub(super) fn cut(mut items: Vec<T>, first: u32) -> Self {
         let first = usize::try_from(first).unwrap_or(usize::MAX);
         let has_next = items.len() > first;
         items.truncate(first);
         Self { items, has_next }
     }
+}
+
+/// Whether a name that somebody looks for could be stored at all: 1 to 100 printable ASCII characters.
+/// Of others, databases disagree on how to compare them, or refuse them.
+pub(super) fn may_be_stored(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// The conditions of a filtered list. Values are bound, never written into the text.
@@ -74,12 +85,28 @@ impl Conditions {
     /// `AND {left} {value}`, where `left` is such as `status =`.
     pub(super) fn add(&mut self, left: &'static str, value: Option<impl Into<Bound>>) {
         if let Some(value) = value {
-            self.values.push(value.into());
-            self.text.push_str(if self.values.len() == 1 { " WHERE " } else { " AND " });
-            self.text.push_str(left);
-            self.text.push_str(" $");
-            self.text.push_str(&self.values.len().to_string());
+            self.begin(left);
+            let place = self.place(value);
+            self.text.push_str(&place);
         }
+    }
+
+    /// `AND {left} ({one}, {other})`, where `left` is such as `(at, seq) <`.
+    pub(super) fn add_pair(&mut self, left: &'static str, one: impl Into<Bound>, other: impl Into<Bound>) {
+        self.begin(left);
+        let (one, other) = (self.place(one), self.place(other));
+        self.text.extend(["(", &one, ", ", &other, ")"]);
+    }
+
+    fn begin(&mut self, left: &'static str) {
+        self.text.push_str(if self.values.is_empty() { " WHERE " } else { " AND " });
+        self.text.push_str(left);
+        self.text.push(' ');
+    }
+
+    fn place(&mut self, value: impl Into<Bound>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
     }
 
     /// The whole query; `LIMIT` is its last parameter.

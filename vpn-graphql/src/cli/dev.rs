@@ -64,14 +64,30 @@ impl Dev {
         let listener = TcpListener::bind(self.listen)
             .await
             .with_context(|| format!("cannot listen on {}: choose another port with --listen", self.listen))?;
+        // Those of a run before would send whoever waits for them to a server that is gone.
+        self.forget()?;
         println!("starting Redis, a VPN host and OpenVPN …");
         let mut options = Options::everything();
         options.directory.clone_from(&self.data);
         let sandbox = Sandbox::start(options).await?;
         let ran = self.platform(&sandbox, listener, &stop).await;
         stop.cancel();
+        self.forget()?;
         sandbox.stop().await?;
         ran
+    }
+
+    /// Takes away the files that say where the server is.
+    fn forget(&self) -> Result<()> {
+        for file in self.ready_file.iter().chain(&self.token_file) {
+            match std::fs::remove_file(file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("removing {}", file.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     async fn platform(&self, sandbox: &Sandbox, listener: TcpListener, stop: &CancellationToken) -> Result<()> {

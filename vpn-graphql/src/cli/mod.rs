@@ -47,7 +47,7 @@ enum Command {
     /// Make, list and revoke access tokens.
     #[command(subcommand)]
     Token(token::Token),
-    /// Check the audit log.
+    /// Check the audit log, sign for it, take it elsewhere.
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Take a backup of the database, while everything runs.

@@ -44,6 +44,11 @@ pub(super) fn audit_page(first: Option<i32>, after: Option<&str>) -> Result<Page
     Ok(PageRequest { first: page.first, after: page.after.map(|id| id.0) })
 }
 
+/// A number that is handed in as text, because it may outgrow `Int`.
+pub(super) fn count(name: &str, text: &str) -> Result<u64, Error> {
+    text.parse().map_err(|_| error::bad_input(format!("`{name}` is a number in decimal digits")))
+}
+
 /// An id in a filter.
 pub(super) fn filter_id<K: FromStr>(name: &str, id: Option<&ID>) -> Result<Option<K>, Error> {
     id.map(|id| id.parse().map_err(|_| error::bad_input(format!("`{name}` is not an id of that kind")))).transpose()

@@ -5,7 +5,7 @@ use vpn_core::{service, store};
 
 use super::{
     cursor::filter_id,
-    types::{ClientStatus, JobKind, JobState, Role},
+    types::{ClientStatus, DateTime, JobKind, JobState, Role},
 };
 
 /// Which clients. What is left out does not matter.
@@ -55,6 +55,10 @@ pub(super) struct AuditFilter {
     actor: Option<String>,
     /// Of this action, such as `client.created`.
     action: Option<String>,
+    /// At this time or later. With a time, the list is in the order of time.
+    since: Option<DateTime>,
+    /// Before this time.
+    until: Option<DateTime>,
 }
 
 impl AuditFilter {
@@ -64,6 +68,8 @@ impl AuditFilter {
             job_id: filter_id("jobId", self.job_id.as_ref())?,
             actor: self.actor,
             action: self.action,
+            since: self.since.map(|at| at.0),
+            until: self.until.map(|at| at.0),
         })
     }
 }

@@ -8,7 +8,7 @@ use super::{
     cursor::{self, AuditId, cost},
     inputs::{AuditFilter, ClientFilter, JobFilter},
     types::{
-        AccessToken, AuditEntry, AuditEntryConnection, Health, Job, JobConnection, Node, Viewer, VpnClient,
+        AccessToken, AuditEntry, AuditEntryConnection, AuditTree, Health, Job, JobConnection, Node, Viewer, VpnClient,
         VpnClientConnection, VpnServer,
     },
 };
@@ -93,6 +93,15 @@ impl Query {
         let filter = filter.unwrap_or_default().into_core()?;
         let entries = platform.audit_log(caller, &filter, &page).await.map_err(told)?;
         Ok(AuditEntryConnection::new(entries, &page, |entry| AuditId(entry.seq)))
+    }
+
+    /// The Merkle tree over the first `size` entries of the audit log, or over all there are. Take the
+    /// size of a checkpoint that you kept. Needs the permission `audit.read`.
+    #[graphql(complexity = "50 + child_complexity")]
+    async fn audit_tree(&self, ctx: &Context<'_>, size: Option<String>) -> Result<AuditTree, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        let size = size.map(|size| cursor::count("size", &size)).transpose()?;
+        Ok(AuditTree(platform.audit_tree(caller, size).await.map_err(told)?))
     }
 
     /// All access tokens, newest first, without their secrets. Needs the permission `token.manage`.

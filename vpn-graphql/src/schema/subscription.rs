@@ -6,7 +6,7 @@ use futures_util::{Stream, StreamExt as _};
 use super::{
     Scope,
     cursor::{self, EventPlace, filter_id},
-    types::{ClientStatusEvent, JobEvent},
+    types::{AuditLogEvent, ClientStatusEvent, JobEvent},
 };
 use crate::error::{bad_input, told};
 
@@ -41,6 +41,17 @@ impl Subscription {
         let client_id = filter_id("clientId", client_id.as_ref())?;
         let events = platform.job_events(caller, client_id, place(after)?).await.map_err(told)?;
         Ok(events.map(|event| event.map(JobEvent::from).map_err(told)))
+    }
+
+    /// The audit log as it grows. Without `after`, from now on. Needs the permission `audit.read`.
+    async fn audit_entries(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<AuditLogEvent, Error>> + use<>, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        let entries = platform.audit_entries(caller, place(after)?).await.map_err(told)?;
+        Ok(entries.map(|entry| entry.map(|entry| AuditLogEvent::from(&*entry)).map_err(told)))
     }
 }
 

@@ -261,5 +261,63 @@ async fn a_client_is_followed_live_and_nothing_is_missed() {
     assert_eq!(again.next().await["clientStatus"], second, "what was missed comes first");
 
     let mut unknown = operator.follow(watch, json!({ "id": "cli_00000000000000000000000000000000" })).await;
-    assert_eq!(unknown.error().await, "BAD_USER_INPUT");
+    assert_eq!(unknown.error().await, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn an_auditor_gets_the_proofs_that_the_documentation_tells_of() {
+    let server = Server::start().await;
+    for _ in 0..5 {
+        server.register().await;
+    }
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../vpn-core/src/audit/README.md"))
+        .expect("the page");
+    let (_, query) = page.split_once("```graphql\n").expect("the query begins");
+    let (query, _) = query.split_once("```").expect("the query ends");
+    let auditor = server.as_(Role::Auditor).await;
+    let told = auditor.ask(query, json!({ "id": "aud_3", "seq": "3", "size": "5", "old": "4" })).await;
+    assert_eq!(told["data"]["node"]["seq"], "3");
+    let hashes = |name: &str| told["data"]["auditTree"][name].as_array().map(Vec::len);
+    assert_eq!((hashes("inclusionProof"), hashes("consistencyProof")), (Some(3), Some(1)), "{told}");
+    let refused = auditor.ask(query, json!({ "id": "aud_3", "seq": "3", "size": "500", "old": "4" })).await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{refused}");
+    let viewer = server.as_(Role::Viewer).await;
+    let refused = viewer.ask("{ auditTree { rootHash } }", json!({})).await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "FORBIDDEN", "{refused}");
+}
+
+#[tokio::test]
+async fn the_log_is_filtered_by_time() {
+    let server = Server::start().await;
+    server.register().await;
+    let auditor = server.as_(Role::Auditor).await;
+    let query = "query($filter: AuditFilter!) { auditLog(filter: $filter) { edges { node { at } } } }";
+    let count = async |filter: serde_json::Value| {
+        let told = auditor.ask(query, json!({ "filter": filter })).await;
+        told["data"]["auditLog"]["edges"].as_array().map(Vec::len)
+    };
+    assert_eq!(count(json!({ "since": "2020-01-01T00:00:00+02:00" })).await, Some(3));
+    assert_eq!(count(json!({ "until": "2020-01-01T00:00:00Z" })).await, Some(0));
+    let refused = auditor.ask(query, json!({ "filter": { "since": "yesterday" } })).await;
+    assert!(refused["errors"][0]["message"].as_str().is_some_and(|said| said.contains("RFC 3339")), "{refused}");
+}
+
+#[tokio::test]
+async fn an_auditor_follows_the_log_live_and_a_viewer_does_not() {
+    let server = Server::start().await;
+    let auditor = server.as_(Role::Auditor).await;
+    let viewer = server.as_(Role::Viewer).await;
+    let query = "subscription($after: String) { auditEntries(after: $after) { cursor at entry { seq action } } }";
+    let log = auditor.ask("{ auditLog(first: 1) { edges { node { seq } } } }", json!({})).await;
+    let head: i64 =
+        log["data"]["auditLog"]["edges"][0]["node"]["seq"].as_str().expect("a number").parse().expect("one");
+    let beginning = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, "evt_0");
+    let mut events = auditor.follow(query, json!({ "after": beginning })).await;
+    for seq in 1..=head {
+        assert_eq!(events.next().await["auditEntries"]["entry"]["seq"], seq.to_string());
+    }
+    server.register().await;
+    let live = events.next().await["auditEntries"].clone();
+    assert_eq!(live["entry"], json!({ "seq": (head + 1).to_string(), "action": "server.registered" }));
+    assert_eq!(viewer.follow(query, json!({})).await.error().await, "FORBIDDEN");
 }

@@ -13,7 +13,9 @@ verb_kill() {
   ! name_live || die 65 "the name has the live serial $live_serial; its sessions are not to be ended"
   conf_read
   state_unlock
-  sessions_ask kill "$name"
+  # When it was renamed into place: its modification time may be ahead of the clock.
+  sessions_published=$(stat -c %Z pub/crl.pem) || die 70 'pub/crl.pem cannot be read; run check'
+  sessions_ask kill "$name" "$sessions_published"
   reply_begin
   for sessions_line in $sessions_text; do
     reply_field "${sessions_line%%=*}" "${sessions_line#*=}"
@@ -32,7 +34,7 @@ verb_sessions() {
   esac
 }
 
-sessions_ask() { # kill NAME | list
+sessions_ask() { # kill NAME PUBLISHED | list
   sessions_text=$("$lib/../sessions" "$conf_management" "$conf_pidfile" "$@") ||
     die 70 'the sessions helper failed; its message is on standard error'
 }

@@ -65,6 +65,21 @@ killed() { # SERVER KILLED OPEN
   [ "$(payload | cut -d ' ' -f 1 | paste -s)" = $'alice2\tAlice\tbob' ]
 }
 
+@test "kill ends handshakes that began before the CRL was published" {
+  revoked
+  server plain UNDEF bob
+  ask kill
+  killed running 1 0
+  [ "$(<"$socket.log")" = $'kill alice\nstatus 3\nkill 192.0.2.1:40000\nstatus 3\nquit' ]
+}
+
+@test "kill says that such a handshake is still open" {
+  revoked
+  server stubborn UNDEF
+  ask kill
+  killed running 3 1
+}
+
 @test "kill can be repeated, and finds nobody" {
   revoked
   server plain alice
@@ -197,7 +212,7 @@ killed() { # SERVER KILLED OPEN
   server plain alice
   rm "$socket"
   echo x >"$BATS_TEST_TMPDIR/damaged"
-  "$libexec/sessions" "$socket" "$BATS_TEST_TMPDIR/damaged" kill alice >"$BATS_TEST_TMPDIR/answer" 3>&- &
+  "$libexec/sessions" "$socket" "$BATS_TEST_TMPDIR/damaged" kill alice 1 >"$BATS_TEST_TMPDIR/answer" 3>&- &
   ask kill
   killed unreachable 0 0
   wait "$!"
@@ -216,9 +231,11 @@ killed() { # SERVER KILLED OPEN
 @test "the helper refuses names that could be commands" {
   local bad
   for bad in '' 'a b' $'a\nkill bob' 'a:b' '-x' "a'b"; do
-    run ! "$libexec/sessions" none /nonexistent kill "$bad"
+    run ! "$libexec/sessions" none /nonexistent kill "$bad" 1
   done
   run ! "$libexec/sessions" none /nonexistent kill
+  run ! "$libexec/sessions" none /nonexistent kill alice
+  run ! "$libexec/sessions" none /nonexistent kill alice now
   run ! "$libexec/sessions" none /nonexistent list x
   run ! "$libexec/sessions" none /nonexistent shutdown
 }

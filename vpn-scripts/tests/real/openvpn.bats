@@ -123,6 +123,34 @@ reachable() {
   [ "$(listed)" = bob ]
 }
 
+# OpenVPN read the CRL when this handshake began, and would judge the certificate by it.
+@test "a handshake that began before the revocation does not let its client in afterwards" {
+  client_of mallory f
+  issued
+  local room_of_relay=$BATS_TEST_TMPDIR relay
+  in_world ip -n there link set lo up
+  in_world ip netns exec there "$room/tests/shims/relay" 21194 192.0.2.1 1194 "$room_of_relay" 3>&- &
+  relay=$!
+  wait_for 'the relay' [ -e "$room_of_relay/listening" ]
+  sed -i 's/^remote 192.0.2.1 1194/remote 127.0.0.1 21194/' "$profile"
+  start_client
+  wait_for 'the handshake to stand still' [ -e "$room_of_relay/held" ]
+
+  ask revoke
+  expect 0
+  ask kill
+  expect 0
+  [ "$(value server) $(value killed) $(value open)" = 'running 1 0' ]
+  : >"$room_of_relay/go"
+  wait_for 'the client to go on' [ -e "$room_of_relay/released" ]
+  # Time enough for a handshake, of which one takes milliseconds here.
+  sleep 1
+  [ "$(listed)" = bob ]
+  run ! grep -q 'Initialization Sequence Completed' "$client_log"
+  end_client
+  end "$relay"
+}
+
 @test "a name that is used again is let in with its new serial, and kill for the old one spares it" {
   client_of alice d
   issued

@@ -67,6 +67,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         jobs: JobPolicy { retry, ..JobPolicy::default() },
         ..worker::Options::default()
     };
+    #[cfg(all(feature = "crash-points", debug_assertions))]
+    let options = options.hurried_if_wanted();
     match cli.command {
         None => {
             worker::run(deps, options, stopped_by_signal()?).await?;

@@ -17,6 +17,9 @@ use crate::{
     host::{HostErrorKind, HostKeyVerdict, judge},
 };
 
+/// How often a request looks whether its connection is still there.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
 /// A channel for one request.
 pub(super) type Session = russh::Channel<client::Msg>;
 
@@ -84,12 +87,24 @@ impl Connection {
             .map_err(unreachable)?;
         match login {
             AuthResult::Success => Ok(Self { handle }),
+            // What the library makes of a connection that broke: a refusal names what may be tried instead.
+            AuthResult::Failure { remaining_methods, .. } if remaining_methods.is_empty() => {
+                Err(HostErrorKind::Unreachable("the connection broke during the login".to_owned()))
+            }
             AuthResult::Failure { .. } => Err(HostErrorKind::LoginRefused(user.to_owned())),
         }
     }
 
     pub(super) fn is_open(&self) -> bool {
         !self.handle.is_closed()
+    }
+
+    /// Waits until it has ended, and what had come before has been read.
+    pub(super) async fn ended(&self) {
+        while self.is_open() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 
     pub(super) async fn session(&self, limit: Duration) -> Result<Session, HostErrorKind> {

@@ -70,7 +70,13 @@ impl AuditEntry {
         Json(self.0.detail())
     }
 
-    /// The hash that chains it to the entry before it: SHA-256, 64 hexadecimal digits.
+    /// The exact text that is hashed, RFC 8785 JSON: everything above, and of which log it is.
+    async fn canonical(&self) -> String {
+        String::from_utf8_lossy(&self.0.canonical).into_owned()
+    }
+
+    /// The hash that chains it to the entry before it, in 64 hexadecimal digits:
+    /// SHA-256 of a zero byte, `seq` as 8 bytes (big-endian), `previousHash` as 32 bytes, and `canonical`.
     async fn hash(&self) -> String {
         hexadecimal(&self.0.hash)
     }
@@ -81,7 +87,7 @@ impl AuditEntry {
     }
 }
 
-fn hexadecimal(hash: &audit::Hash) -> String {
+pub(super) fn hexadecimal(hash: &audit::Hash) -> String {
     hash.iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

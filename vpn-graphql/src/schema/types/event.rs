@@ -1,9 +1,9 @@
 //! Live events.
 
 use async_graphql::{ID, Interface, SimpleObject};
-use vpn_core::events;
+use vpn_core::{audit, events};
 
-use super::{ClientStatus, DateTime, job::JobProgress};
+use super::{AuditEntry, ClientStatus, DateTime, job::JobProgress};
 use crate::schema::cursor::{self, EventPlace};
 
 /// What every live event has.
@@ -14,9 +14,11 @@ use crate::schema::cursor::{self, EventPlace};
 )]
 pub(crate) enum LiveEvent {
     /// Of a client.
-    ClientStatusEvent(ClientStatusEvent),
+    Client(ClientStatusEvent),
     /// Of a job.
-    JobEvent(JobEvent),
+    Job(JobEvent),
+    /// Of the audit log.
+    Log(AuditLogEvent),
 }
 
 /// The status of a client, or of the job that is changing it.
@@ -66,6 +68,27 @@ impl From<events::JobEvent> for JobEvent {
             at: event.at.into(),
             client_id: ID(event.client_id.to_string()),
             job: event.job.into(),
+        }
+    }
+}
+
+/// An entry that was appended to the audit log.
+#[derive(SimpleObject)]
+pub(crate) struct AuditLogEvent {
+    /// Hand it back as `after` to go on behind this event.
+    cursor: String,
+    /// When it happened, by the database's clock.
+    at: DateTime,
+    /// The entry.
+    entry: AuditEntry,
+}
+
+impl From<&audit::AuditEntry> for AuditLogEvent {
+    fn from(entry: &audit::AuditEntry) -> Self {
+        Self {
+            cursor: cursor::encode(EventPlace(entry.seq)),
+            at: entry.columns.at.into(),
+            entry: AuditEntry(entry.clone()),
         }
     }
 }

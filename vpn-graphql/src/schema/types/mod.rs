@@ -1,6 +1,7 @@
 //! The types of the schema: thin skins over the core's.
 
 mod audit;
+mod audit_tree;
 mod client;
 mod connection;
 mod enums;
@@ -18,10 +19,11 @@ pub(crate) use user_error::UserError;
 
 pub(super) use self::{
     audit::AuditEntry,
+    audit_tree::AuditTree,
     client::VpnClient,
     connection::{AuditEntryConnection, JobConnection, VpnClientConnection},
     enums::{ClientStatus, JobKind, JobState, Role},
-    event::{ClientStatusEvent, JobEvent, LiveEvent},
+    event::{AuditLogEvent, ClientStatusEvent, JobEvent, LiveEvent},
     health::Health,
     job::Job,
     node::Node,

@@ -1,0 +1,205 @@
+//! Whatever is done leaves its entry: every mutation of the schema, and everything that can become of a job.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use vpn_core::{
+    audit::{Action, AuditEntry, JobAct},
+    domain::{Client, Job, JobKind, JobState, RequestId, Role, Step},
+    events::Events,
+    host::Fault,
+    jobs::{SweepPolicy, Sweeper},
+    lock::LockPolicy,
+    queue::Bell,
+    sandbox::random_hex,
+    service::{CreateClient, CreateToken, ProvisionClient, RegisterServer, RetryJob, RevokeClient},
+    store::{AuditFilter, PageRequest},
+};
+use vpn_tests::{
+    Database, TestPlatform,
+    attack::Attacker,
+    platform::{MAX_ATTEMPTS, caller},
+    redis,
+};
+
+use super::entries;
+
+#[tokio::test]
+async fn everything_that_can_happen_leaves_an_entry() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    let retry = without_a_worker(&test).await?;
+    let worker = test.worker()?;
+    refusals(&test).await?;
+    every_mutation(&test, &retry).await?;
+    for kind in [JobKind::Provision, JobKind::Revoke] {
+        every_outcome(&test, kind).await?;
+    }
+    worker.drain().await?;
+    let written: BTreeSet<String> =
+        entries(&test.db.store).await?.into_iter().map(|entry| entry.columns.action).collect();
+    let known: BTreeSet<String> = Action::all().map(|action| action.as_str().to_owned()).collect();
+    // What an operator does after a restore has tests of its own, which read these entries.
+    let restored = ["client.reconciled", "database.restored", "server.reconciled"].map(str::to_owned);
+    assert_eq!(known.difference(&written).cloned().collect::<Vec<_>>(), restored);
+    ensure!(written.is_subset(&known), "{written:?}");
+    test.check().await
+}
+
+/// Jobs that lose their workers, one that is overtaken, and one that fails, which it gives.
+async fn without_a_worker(test: &TestPlatform) -> Result<Job> {
+    let lost = test.client().await?;
+    lose_worker(test, &test.provision(lost.id).await?.job, Step::Issue).await?;
+    let overtaken = test.client().await?;
+    test.provision(overtaken.id).await?;
+    let revoke = test.revoke(overtaken.id).await?.job;
+    lose_worker(test, &revoke, Step::PublishCrl).await?;
+    let failing = test.client().await?;
+    let failing = test.provision(failing.id).await?.job;
+    for _ in 0..MAX_ATTEMPTS {
+        lose_worker(test, &failing, Step::Issue).await?;
+    }
+    ensure!(test.finished(failing.id).await?.state == JobState::Failed);
+    Ok(failing)
+}
+
+/// A claim that nobody keeps, and the sweeper that finds it.
+async fn lose_worker(test: &TestPlatform, job: &Job, step: Step) -> Result<()> {
+    let url = test.sandbox.redis()?.url();
+    let floor = test.reload(job.client_id).await?.fence;
+    let locks = redis::locks(&url, LockPolicy::default())?;
+    let fence = locks.with(&Client::resource(job.client_id), floor, async |lease| lease.fence().clone()).await?;
+    let mut tx = test.db.store.begin().await?;
+    tx.claim_job(job, step, &fence, Duration::ZERO).await?;
+    tx.commit(vpn_tests::told(), []).await?;
+    let sweeper = Sweeper {
+        store: test.db.store.clone(),
+        bell: Arc::new(Bell::new(redis::connect(&url)?)),
+        events: Events::follow(test.db.store.clone(), None),
+        policy: SweepPolicy::default(),
+    };
+    sweeper.sweep().await?;
+    Ok(())
+}
+
+async fn refusals(test: &TestPlatform) -> Result<()> {
+    let request = RequestId::generate(test.platform.ambient());
+    ensure!(test.platform.authenticate(None, request).await.is_err());
+    let viewer = caller("vera", Role::Viewer)?;
+    ensure!(test.platform.tokens(&viewer).await.is_err());
+    Ok(())
+}
+
+/// Each mutation that the schema has, and what it must leave in the log under the caller's name.
+async fn every_mutation(test: &TestPlatform, failed: &Job) -> Result<()> {
+    let sdl = vpn_graphql::sdl();
+    let (_, mutations) = sdl.split_once("type Mutation {").context("mutations")?;
+    let (mutations, _) = mutations.split_once("\n}").context("their end")?;
+    let names = mutations.lines().filter_map(|line| line.trim().split_once('(')).map(|(name, _)| name);
+    let names: Vec<&str> = names.filter(|name| name.chars().all(char::is_alphanumeric)).collect();
+    ensure!(names.len() >= 8, "{names:?}");
+    for name in names {
+        let before = test.db.store.read().await?.audit_head().await?.seq;
+        let action = act(test, name, failed).await.with_context(|| name.to_owned())?;
+        let left = test.db.store.read().await?.audit_after(before, None, 100).await?;
+        let is_it = |entry: &AuditEntry| entry.columns.action == action.as_str() && entry.columns.actor == "ada";
+        ensure!(left.iter().any(is_it), "{name} left no entry {}", action.as_str());
+    }
+    Ok(())
+}
+
+async fn act(test: &TestPlatform, mutation: &str, failed: &Job) -> Result<Action> {
+    let (platform, admin) = (&test.platform, &test.admin);
+    let token = CreateToken { principal: "bob".into(), role: Role::Viewer, valid_for_days: 1 };
+    Ok(match mutation {
+        "registerServer" => {
+            let server = RegisterServer {
+                name: "vpn2".into(),
+                host: "vpn2.example.org".into(),
+                port: 22,
+                user: "vpn-host".into(),
+                host_key: test.server.host_key.clone(),
+                idempotency_key: None,
+            };
+            platform.register_server(admin, server).await?;
+            Action::ServerRegistered
+        }
+        "createClient" => {
+            let name = format!("laptop-{}", random_hex(6)?);
+            let client = CreateClient { name, server_id: test.server.id.to_string(), idempotency_key: None };
+            platform.create_client(admin, client).await?;
+            Action::ClientCreated
+        }
+        "provisionClient" => {
+            let client_id = test.client().await?.id.to_string();
+            let asked = ProvisionClient { client_id, csr: None, validity_days: 30, idempotency_key: None };
+            let job = platform.provision_client(admin, asked).await?.job;
+            test.succeeded(job.id).await?;
+            Action::Job(JobKind::Provision, JobAct::Requested)
+        }
+        "revokeClient" => {
+            let client_id = test.client().await?.id.to_string();
+            let asked = RevokeClient { client_id, reason: "lost".into(), idempotency_key: None };
+            let job = platform.revoke_client(admin, asked).await?.job;
+            test.succeeded(job.id).await?;
+            Action::Job(JobKind::Revoke, JobAct::Requested)
+        }
+        "retryJob" => {
+            let retry = RetryJob { job_id: failed.id.to_string(), idempotency_key: None };
+            let job = platform.retry_job(admin, retry).await?.job;
+            test.succeeded(job.id).await?;
+            Action::Job(JobKind::Provision, JobAct::Requested)
+        }
+        "deliverProfile" => {
+            let client = test.active().await?;
+            platform.deliver_profile(admin, &client.id.to_string()).await?;
+            Action::ProfileDelivered
+        }
+        "createToken" => {
+            platform.create_token(admin, token).await?;
+            Action::TokenCreated
+        }
+        "revokeToken" => {
+            let made = platform.create_token(admin, token).await?.token;
+            platform.revoke_token(admin, &made.id.to_string()).await?;
+            Action::TokenRevoked
+        }
+        other => bail!("{other} is new: say here how it is called and what it leaves in the audit log"),
+    })
+}
+
+/// With a worker: an attempt that fails and is tried again, a job that is given up, and one that is taken
+/// from its worker.
+async fn every_outcome(test: &TestPlatform, kind: JobKind) -> Result<()> {
+    let verb = match kind {
+        JobKind::Provision => "issue",
+        JobKind::Revoke => "revoke",
+    };
+    let ask = async || -> Result<Job> {
+        let client = test.client().await?.id;
+        Ok(match kind {
+            JobKind::Provision => test.provision(client).await?.job,
+            JobKind::Revoke => test.revoke(client).await?.job,
+        })
+    };
+    test.faults.plan(verb, Fault::Unreachable);
+    test.succeeded(ask().await?.id).await?;
+    for _ in 0..MAX_ATTEMPTS {
+        test.faults.plan(verb, Fault::Unreachable);
+    }
+    ensure!(test.finished(ask().await?.id).await?.state == JobState::Failed);
+
+    test.faults.plan(verb, Fault::ReplyHeld);
+    let calls = test.faults.calls().len();
+    let job = ask().await?;
+    vpn_tests::eventually("the host was asked", async || Ok(test.faults.calls().len() > calls)).await?;
+    let mut another = Attacker::on(&test.db).await?;
+    another.run(format!("UPDATE jobs SET fence = fence + 1000 WHERE id = '{}'", job.id)).await?;
+    test.faults.release();
+    let fenced = format!("{}.fenced", kind.as_str());
+    vpn_tests::eventually(&fenced, async || {
+        let filter = AuditFilter { job_id: Some(job.id), ..AuditFilter::default() };
+        let page = test.platform.audit_log(&test.admin, &filter, &PageRequest::first(100)).await?;
+        Ok(page.items.iter().any(|entry| entry.columns.action == fenced))
+    })
+    .await
+}

@@ -1,0 +1,188 @@
+//! The log as JSON Lines that verify by themselves: where it begins, the entries, where it ends.
+//!
+//! The first line tells the hash of the entry before and the roots of the perfect subtrees over all
+//! entries before, so that a part of the log leads to the same roots as the whole. The last line tells
+//! where it ends, so that a file that was cut short is noticed.
+
+use std::io::{self, BufRead, Read as _, Write};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{AuditEntry, ChainFault, Checkpoint, Hash, Tree, Verified, Verifier};
+
+/// Names the format, and its version.
+const FORMAT: &str = "vpn-audit-export/1";
+/// The longest line that is read, in bytes.
+const MAX_LINE: u64 = 4 * 1024 * 1024;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Opening {
+    format: String,
+    log: String,
+    /// The number of the entry before; `0` when this begins with the first.
+    after: String,
+    hash: String,
+    tree: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Line {
+    seq: String,
+    previous_hash: String,
+    hash: String,
+    canonical: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Closing {
+    end: String,
+    hash: String,
+    root: String,
+}
+
+/// Why an export cannot be called whole.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// It could not be read.
+    #[error("the file could not be read: {0}")]
+    Read(#[from] io::Error),
+    /// It is no export, or a damaged one.
+    #[error("line {line}: {what}")]
+    Form {
+        /// Which, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// It is not what was written.
+    #[error(transparent)]
+    Fault(#[from] ChainFault),
+}
+
+/// Writes an export.
+#[derive(Debug)]
+pub struct Exporter<W> {
+    out: W,
+}
+
+impl<W: Write> Exporter<W> {
+    /// Begins behind what `before` has checked.
+    pub fn begin(mut out: W, log: &str, before: &Verifier) -> io::Result<Self> {
+        let opening = Opening {
+            format: FORMAT.to_owned(),
+            log: log.to_owned(),
+            after: before.seq().to_string(),
+            hash: hex::encode(before.head()),
+            tree: before.tree().roots().iter().map(hex::encode).collect(),
+        };
+        put(&mut out, &opening)?;
+        Ok(Self { out })
+    }
+
+    /// One more entry.
+    pub fn entry(&mut self, entry: &AuditEntry) -> io::Result<()> {
+        let line = Line {
+            seq: entry.seq.to_string(),
+            previous_hash: hex::encode(entry.previous_hash),
+            hash: hex::encode(entry.hash),
+            canonical: String::from_utf8(entry.canonical.clone())
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
+        };
+        put(&mut self.out, &line)
+    }
+
+    /// Ends with what was checked.
+    pub fn end(mut self, verified: &Verified) -> io::Result<()> {
+        let closing = Closing {
+            end: verified.entries.to_string(),
+            hash: hex::encode(verified.head),
+            root: hex::encode(verified.root),
+        };
+        put(&mut self.out, &closing)?;
+        self.out.flush()
+    }
+}
+
+fn put(out: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    out.write_all(b"\n")
+}
+
+/// Checks an export by itself and against these checkpoints, in constant memory.
+pub fn verify_export(
+    file: impl BufRead,
+    checkpoints: impl IntoIterator<Item = Checkpoint>,
+) -> Result<Verified, ExportError> {
+    let mut lines = Lines { file, number: 0, text: Vec::new() };
+    let opening: Opening = lines.read().and_then(|found| found.ok_or_else(|| lines.wrong("the file is empty")))?;
+    let mut verifier = begin(opening).ok_or_else(|| lines.wrong("this is not the beginning of an export"))?;
+    verifier.expect(checkpoints)?;
+    loop {
+        let is_entry = lines.next()?.then(|| lines.text.starts_with(b"{\"seq\""));
+        match is_entry {
+            None => return Err(lines.wrong("the last line is missing: the file was cut")),
+            Some(true) => {
+                let entry = entry(lines.parse()?).ok_or_else(|| lines.wrong("this is no entry"))?;
+                verifier.take(&entry)?;
+            }
+            Some(false) => break,
+        }
+    }
+    let closing: Closing = lines.parse()?;
+    let end = closing.end.parse().ok().zip(hash(&closing.hash));
+    let (seq, head) = end.ok_or_else(|| lines.wrong("this is not the end of an export"))?;
+    let whole = verifier.finish(seq, &head)?;
+    if hash(&closing.root) != Some(whole.root) {
+        return Err(lines.wrong("the root is not the one of these entries"));
+    }
+    if lines.next()? { Err(lines.wrong("there is more behind the end")) } else { Ok(whole) }
+}
+
+fn begin(opening: Opening) -> Option<Verifier> {
+    let seq: i64 = opening.after.parse().ok().filter(|seq| *seq >= 0)?;
+    let roots = opening.tree.iter().map(|root| hash(root)).collect::<Option<_>>()?;
+    let tree = Tree::restore(seq.unsigned_abs(), roots)?;
+    (opening.format == FORMAT).then_some(())?;
+    Some(Verifier::from(seq, hash(&opening.hash)?, tree).of_log(opening.log))
+}
+
+fn entry(line: Line) -> Option<AuditEntry> {
+    let seq = line.seq.parse().ok()?;
+    AuditEntry::without_columns(seq, hash(&line.previous_hash)?, hash(&line.hash)?, line.canonical.into_bytes())
+}
+
+fn hash(text: &str) -> Option<Hash> {
+    let mut hash = [0; 32];
+    hex::decode_to_slice(text, &mut hash).ok()?;
+    Some(hash)
+}
+
+struct Lines<R> {
+    file: R,
+    number: usize,
+    text: Vec<u8>,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Goes on to the next line, if there is one.
+    fn next(&mut self) -> io::Result<bool> {
+        self.text.clear();
+        self.number += 1;
+        Ok(self.file.by_ref().take(MAX_LINE).read_until(b'\n', &mut self.text)? > 0)
+    }
+
+    fn read<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ExportError> {
+        if self.next()? { self.parse().map(Some) } else { Ok(None) }
+    }
+
+    fn parse<T: DeserializeOwned>(&self) -> Result<T, ExportError> {
+        serde_json::from_slice(&self.text).map_err(|_| self.wrong("this is no line of an export, or a damaged one"))
+    }
+
+    fn wrong(&self, what: &'static str) -> ExportError {
+        ExportError::Form { line: self.number, what }
+    }
+}

@@ -1,0 +1,27 @@
+//! `audit export`.
+
+use std::io::{BufWriter, stdout};
+
+use anyhow::Result;
+use clap::Args;
+use vpn_core::{config::Sources, service::export_audit_log};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Export {
+    /// Only what comes behind this entry; the file leads to the same roots all the same.
+    #[arg(long, value_name = "SEQ", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+    after: i64,
+    /// Only up to this entry, and with it.
+    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(i64).range(1..))]
+    until: Option<i64>,
+}
+
+impl Export {
+    pub(super) async fn run(self, sources: &Sources) -> Result<()> {
+        let store = crate::cli::open(sources)?;
+        let verified = export_audit_log(&store, self.after, self.until, BufWriter::new(stdout())).await?;
+        eprintln!("exported up to entry {} of {}", verified.entries, verified.origin);
+        store.close().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+//! `audit verify | checkpoint | export | keygen`. All but `checkpoint` and `keygen` need only the right to
+//! read the database; `checkpoint` needs that and the key.
+
+mod checkpoint;
+mod export;
+mod keygen;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::Subcommand;
+use vpn_core::{
+    audit::{Checkpoint, note::PublicKey},
+    config::Sources,
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Audit {
+    /// Recompute the whole log and say which entry is wrong, if one is. Needs only the right to read.
+    Verify(verify::Verify),
+    /// Check the log and sign for it. Needs `checkpoint_key`, which server and worker should not have.
+    Checkpoint(checkpoint::Sign),
+    /// Write the log as JSON Lines that `audit verify --file` checks without a database.
+    Export(export::Export),
+    /// Make a key for checkpoints: the private one on standard output, the public one on standard error.
+    Keygen(keygen::Keygen),
+}
+
+impl Audit {
+    pub(super) async fn run(self, sources: &Sources) -> Result<()> {
+        match self {
+            Self::Verify(verify) => verify.run(sources).await,
+            Self::Checkpoint(sign) => sign.run(sources).await,
+            Self::Export(export) => export.run(sources).await,
+            Self::Keygen(keygen) => keygen.run(sources).await,
+        }
+    }
+}
+
+/// The checkpoints in a file, each signed by one of these keys.
+fn checkpoints(file: &Path, keys: &[PublicKey]) -> Result<Vec<Checkpoint>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    Checkpoint::open_all(&text, keys).with_context(|| format!("the checkpoints in {}", file.display()))
+}
+
+/// Those in several files.
+fn all_checkpoints(files: &[PathBuf], keys: &[PublicKey]) -> Result<Vec<Checkpoint>> {
+    let read: Vec<_> = files.iter().map(|file| checkpoints(file, keys)).collect::<Result<_>>()?;
+    Ok(read.into_iter().flatten().collect())
+}

@@ -1,0 +1,52 @@
+//! `audit verify`.
+
+use std::{fs::File, io::BufReader, path::PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use vpn_core::{
+    audit::{Verified, note::PublicKey, verify_export},
+    config::Sources,
+    service::verify_audit_log_against,
+};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Verify {
+    /// A file of checkpoints that was kept where nobody who can write the log can write; as often as
+    /// there are files. Without one, neither a cut tail nor a log rewritten whole can be noticed.
+    #[arg(long, value_name = "FILE", requires = "public_key")]
+    checkpoint: Vec<PathBuf>,
+    /// A key that checkpoints are signed with, `NAME+ID+KEY`; as often as there are keys.
+    #[arg(long, value_name = "KEY")]
+    public_key: Vec<PublicKey>,
+    /// Check an export instead of the database.
+    #[arg(long, value_name = "EXPORT")]
+    file: Option<PathBuf>,
+}
+
+impl Verify {
+    pub(super) async fn run(self, sources: &Sources) -> Result<()> {
+        let checkpoints = super::all_checkpoints(&self.checkpoint, &self.public_key)?;
+        let verified = if let Some(path) = self.file {
+            let file = File::open(&path).with_context(|| format!("reading {}", path.display()))?;
+            verify_export(BufReader::new(file), checkpoints)?
+        } else {
+            let store = crate::cli::open(sources)?;
+            let verified = verify_audit_log_against(&store, checkpoints).await?;
+            store.close().await;
+            verified
+        };
+        tell(&verified);
+        Ok(())
+    }
+}
+
+fn tell(verified: &Verified) {
+    println!("{} entries, the chain is whole; the last hash is {}", verified.entries, hex::encode(verified.head));
+    println!("the log is {}, its Merkle root {}", verified.origin, hex::encode(verified.root));
+    match verified.checkpoints {
+        0 => println!("compared with no checkpoint: a cut tail, or a log rewritten whole, would not be noticed"),
+        1 => println!("it continues the checkpoint"),
+        several => println!("it continues all {several} checkpoints"),
+    }
+}
