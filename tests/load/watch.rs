@@ -1,8 +1,10 @@
-//! Subscribers: each on a client of its own, by WebSocket, until they are dismissed.
+//! Subscribers: each on a client of its own, by WebSocket, until they are dismissed. One whose subscription
+//! ends goes on behind the last event that it was told of, as the API asks of its callers.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -11,7 +13,11 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use vpn_examples::{Api, Events};
 
-const DOCUMENT: &str = "subscription($id: ID!) { clientStatus(id: $id) { status } }";
+const DOCUMENT: &str =
+    "subscription($id: ID!, $after: String) { clientStatus(id: $id, after: $after) { cursor status } }";
+
+/// Before a subscription is resumed.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What the subscribers were told.
 #[derive(Debug, Default)]
@@ -19,8 +25,8 @@ struct Told {
     /// The last status, by client.
     last: HashMap<String, String>,
     events: usize,
-    /// Subscriptions that ended before they were dismissed.
-    lost: Vec<String>,
+    /// Why subscriptions ended before they were dismissed, and how often.
+    resumed: BTreeMap<String, usize>,
 }
 
 /// All of them.
@@ -41,8 +47,8 @@ impl Watchers {
         });
         let mut opened = stream::iter(opened).buffer_unordered(32);
         while let Some((client, events, first)) = opened.try_next().await? {
-            note(&told, &client, &first);
-            running.spawn(follow(Arc::clone(&told), client, events));
+            let cursor = note(&told, &client, &first);
+            running.spawn(follow(api.clone(), Arc::clone(&told), client, events, cursor));
         }
         drop(opened);
         Ok(Self { told, running })
@@ -53,33 +59,40 @@ impl Watchers {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).last.clone()
     }
 
-    /// How many events there were, and what became of those whose subscription ended.
-    pub(crate) async fn dismiss(mut self) -> (usize, Vec<String>) {
+    /// How many events there were, and why subscriptions had to be resumed.
+    pub(crate) async fn dismiss(mut self) -> (usize, BTreeMap<String, usize>) {
         self.running.shutdown().await;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        (told.events, std::mem::take(&mut told.lost))
+        (told.events, std::mem::take(&mut told.resumed))
     }
 }
 
-async fn follow(told: Arc<Mutex<Told>>, client: String, mut events: Events) {
+async fn follow(api: Api, told: Arc<Mutex<Told>>, client: String, mut events: Events, mut cursor: String) {
     loop {
         let why = match events.next().await {
             Ok(Some(event)) => {
-                note(&told, &client, &event);
+                cursor = note(&told, &client, &event);
                 continue;
             }
-            Ok(None) => "it was completed".to_owned(),
+            Ok(None) => "completed".to_owned(),
             Err(error) => error.to_string(),
         };
-        told.lock().unwrap_or_else(PoisonError::into_inner).lost.push(format!("{client}: {why}"));
-        return;
+        *told.lock().unwrap_or_else(PoisonError::into_inner).resumed.entry(why).or_default() += 1;
+        events = loop {
+            tokio::time::sleep(PAUSE).await;
+            if let Ok(again) = api.subscribe(DOCUMENT, json!({ "id": client, "after": cursor })).await {
+                break again;
+            }
+        };
     }
 }
 
-fn note(told: &Mutex<Told>, client: &str, event: &Value) {
+/// Gives the event's cursor.
+fn note(told: &Mutex<Told>, client: &str, event: &Value) -> String {
     let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
     told.events += 1;
     if let Some(status) = event.pointer("/clientStatus/status").and_then(Value::as_str) {
         told.last.insert(client.to_owned(), status.to_lowercase());
     }
+    event.pointer("/clientStatus/cursor").and_then(Value::as_str).unwrap_or_default().to_owned()
 }

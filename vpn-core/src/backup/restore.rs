@@ -53,11 +53,11 @@ pub async fn restore(store: &Store, path: &Path, how: &Restore<'_>) -> Result<Re
     let header = header(&mut lines)?;
     check_key(&header, how)?;
     let (tx, schema) = store.begin_restore().await?;
-    if header.schema != schema {
-        let (is, makes) = (header.schema, schema);
+    // What was added to the schema since has its default.
+    if header.schema > schema {
+        let (is, knows) = (header.schema, schema);
         return Err(BackupError::Version(format!(
-            "has the schema {is}, this version of the program makes {makes}: restore with the version that took it, \
-             then upgrade"
+            "has the schema {is}, this version of the program knows {knows}: restore with the version that took it"
         )));
     }
     let mut replay =
