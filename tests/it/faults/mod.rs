@@ -3,6 +3,8 @@
 //! ([`vpn_core::boundary`]); nothing sleeps to hit it.
 
 mod arriving_late;
+mod chaos;
+mod crash_points;
 mod hung;
 mod killed;
 mod redis_forgets;

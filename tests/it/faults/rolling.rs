@@ -10,14 +10,14 @@ use anyhow::{Context as _, Result, ensure};
 use futures_util::future::{join, try_join_all};
 use vpn_core::{
     domain::{JobState, Role},
-    sandbox::{Process, free_port},
+    sandbox::Process,
 };
 use vpn_examples::Api;
 use vpn_tests::{
     Database, Db, Fleet,
     chaos::{Act, Caller},
     checker::{Places, Told, check},
-    fleet::Pace,
+    fleet::{Pace, lasting_port},
     hosts, within,
 };
 
@@ -32,7 +32,7 @@ async fn a_rolling_restart_under_load_loses_nothing_and_runs_nothing_twice(datab
     // Leases as long as shipped ones: nothing but a restart is to disturb a job here.
     let pace = Pace { lease: Duration::from_secs(12), drain: DRAIN, ..Pace::default() };
     let (fleet, host) = super::paced(database, pace).await?;
-    let ports = [free_port()?, free_port()?];
+    let ports = [lasting_port()?, lasting_port()?];
     let urls = ports.map(|port| format!("http://127.0.0.1:{port}"));
     let token = fleet.token("roller", Role::Admin).await?;
     let done = AtomicBool::new(false);
