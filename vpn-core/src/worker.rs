@@ -110,10 +110,9 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
     let url = deps.redis_url.expose_secret().to_owned();
     let queue = connect_lazy(&url, QUEUE_RESPONSE).map_err(WorkerError::Url)?;
     let redis = connect_lazy(&url, LOCK_RESPONSE).map_err(WorkerError::Url)?;
-    if stop.run_until_cancelled(ready(&deps.store, &redis)).await.transpose()?.is_none() {
+    let Some(owner) = stop.run_until_cancelled(ready(&deps.store, &redis)).await.transpose()? else {
         return Ok(());
-    }
-    let owner = deps.store.platform_id().await?;
+    };
     let ambient = deps.ambient.clone();
     let runner = runner(deps, &redis, options, &owner);
     let sweeper = Sweeper {
@@ -160,21 +159,26 @@ pub async fn by_hand(deps: Deps, options: Options) -> Result<Runner, WorkerError
     Ok(runner(deps, &redis, options, &owner))
 }
 
-/// Waits for the database and Redis. An error that waiting cannot cure is returned.
-async fn ready(store: &Store, redis: &redis::aio::ConnectionManager) -> Result<(), WorkerError> {
+/// Waits for the database and Redis, and gives the platform's id. An error that waiting cannot cure is
+/// returned.
+async fn ready(store: &Store, redis: &redis::aio::ConnectionManager) -> Result<String, WorkerError> {
     let mut looks = tokio::time::interval(Duration::from_millis(500));
     loop {
         looks.tick().await;
-        match store.opened().await {
-            Ok(_) => {}
+        let opened = async {
+            store.opened().await?;
+            store.platform_id().await
+        };
+        let platform = match opened.await {
+            Ok(platform) => platform,
             Err(error) if error.is_retryable() => {
                 tracing::warn!(%error, "waiting for the database");
                 continue;
             }
             Err(error) => return Err(error.into()),
-        }
+        };
         match check_redis(redis).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(platform),
             Err(RedisUnfit::Redis(error)) => tracing::warn!(%error, "waiting for Redis"),
             Err(unfit) => return Err(unfit.into()),
         }

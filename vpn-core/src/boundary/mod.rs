@@ -1,6 +1,6 @@
 //! The boundaries between the steps of a job: where a crash has to change nothing in the end.
 //!
-//! [`reach`] stands at each of them. With the feature `crash-points`, and only in a build with debug
+//! `reach` stands at each of them. With the feature `crash-points`, and only in a build with debug
 //! assertions, a variable makes the worker die, fail or stop there; in every other build it does
 //! nothing and leaves nothing behind.
 //!
