@@ -6,15 +6,15 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use tokio::{sync::Mutex, time::sleep};
-use vpn_core::sandbox::{Process, VpnHost, free_port};
+use vpn_core::sandbox::{Process, VpnHost};
 
 use super::{Size, Strike, Timed};
-use crate::{Fleet, databases::Postgres};
+use crate::{Fleet, databases::Postgres, fleet::lasting_port, within};
 
 /// Longer than any program's drain limit.
-const DRAIN: Duration = Duration::from_secs(15);
+const DRAIN: Duration = Duration::from_secs(20);
 
 /// The programs of a run, each in a place of its own in which it is replaced when it ends.
 pub(super) struct Stage<'a> {
@@ -41,7 +41,7 @@ impl<'a> Stage<'a> {
             workers.push(Mutex::new(fleet.worker().await?));
         }
         for _ in 0..size.servers {
-            let port = free_port()?;
+            let port = lasting_port()?;
             servers.push((port, Mutex::new(fleet.server_at(port, "").await?.process)));
         }
         let (struck, ended) = (Counters::default(), Counters::default());
@@ -165,9 +165,11 @@ impl<'a> Stage<'a> {
         for (_, place) in &self.servers {
             self.end(&*place.lock().await, End::Terminate).await?;
         }
-        let orphans = crate::hosts::running_scripts(self.host)?;
-        ensure!(orphans == 0, "{orphans} scripts still run on the host");
-        Ok(())
+        // What outlived its connection waits for the host's lock for 20 s at most.
+        within(Duration::from_mins(1), "the last script has ended", async || {
+            Ok(crate::hosts::running_scripts(self.host)? == 0)
+        })
+        .await
     }
 }
 

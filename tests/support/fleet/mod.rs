@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use vpn_core::{
     clock::Ambient,
     domain::{Caller, Role, Server},
-    sandbox::{Launch, Options, Process, Sandbox, VpnHost, free_port},
+    sandbox::{Launch, Options, Process, Sandbox, VpnHost, random_hex},
     service::{CreateToken, Platform, RegisterServer},
     vault::Vault,
 };
@@ -125,7 +125,7 @@ impl Fleet {
 
     /// A server that listens.
     pub async fn server(&self) -> Result<Served> {
-        self.server_at(free_port()?, "").await
+        self.server_at(lasting_port()?, "").await
     }
 
     /// A server on this port, to which this happens.
@@ -194,6 +194,18 @@ impl Drop for Fleet {
             let _kept = std::fs::copy(self.log(kind), directory.join(name));
         }
     }
+}
+
+/// A free port that is a server's again after it was away: not one of those that the system gives to
+/// whoever asks for any, because then another test may have it by that time.
+pub fn lasting_port() -> Result<u16> {
+    for _ in 0..100 {
+        let port = 10_000 + u16::from_str_radix(&random_hex(2)?, 16)? % 20_000;
+        if std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    anyhow::bail!("no port is free")
 }
 
 /// A few fleets at once: each has several programs, whose leases a machine that does too much would let
