@@ -232,6 +232,33 @@ async fn a_backup_that_was_changed_anywhere_is_refused_and_nothing_is_restored()
     Ok(())
 }
 
+/// The lines with a last one that fits them.
+fn sealed(mut lines: Vec<String>) -> Vec<String> {
+    use sha2::Digest as _;
+    let digest = hex::encode(sha2::Sha256::digest((lines.join("\n") + "\n").as_bytes()));
+    lines.push(format!(r#"{{"end":{{"lines":{},"sha256":"{digest}"}}}}"#, lines.len()));
+    lines
+}
+
+#[tokio::test]
+async fn a_backup_of_an_older_schema_is_restored_and_one_of_a_newer_is_not() -> Result<()> {
+    let (desk, world) = (Desk::new()?, World::on(Database::Sqlite).await?);
+    world.active().await?;
+    let mut lines = desk.lines(world.store(), "whole").await?;
+    lines.pop();
+    for (schema, fits) in [(1, true), (1_000, false)] {
+        let mut header: serde_json::Value = serde_json::from_str(&lines[0])?;
+        header["backup"]["schema"] = schema.into();
+        lines[0] = header.to_string();
+        let path = desk.write(&format!("schema-{schema}"), &sealed(lines.clone()))?;
+        let target = Db::empty(Database::Sqlite).await?;
+        let restored = backup::restore(&target.store, &path, &desk.how()).await;
+        ensure!(restored.is_ok() == fits, "{schema}: {restored:?}");
+        ensure!(fits || matches!(restored, Err(BackupError::Version(_))));
+    }
+    Ok(())
+}
+
 /// Whoever can write the file can make the checksum right, too.
 #[tokio::test]
 async fn a_log_that_was_changed_together_with_the_checksum_is_refused() -> Result<()> {
@@ -241,12 +268,7 @@ async fn a_log_that_was_changed_together_with_the_checksum_is_refused() -> Resul
     lines.pop();
     let entry = lines.pop().context("an entry")?;
     lines.push(entry.replace("system:test", "system:true"));
-    let before = lines.join("\n") + "\n";
-    let digest = {
-        use sha2::Digest as _;
-        hex::encode(sha2::Sha256::digest(before.as_bytes()))
-    };
-    lines.push(format!(r#"{{"end":{{"lines":{},"sha256":"{digest}"}}}}"#, lines.len()));
+    let lines = sealed(lines);
     let target = Db::empty(Database::Sqlite).await?;
     let refused = backup::restore(&target.store, &desk.write("forged", &lines)?, &desk.how()).await;
     ensure!(matches!(refused, Err(BackupError::Chain(_))), "{refused:?}");
