@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn a_line_gives_its_session_and_half_a_line_none() {
-        let session: Session = "alice 198.51.100.7:50123 1767225600 12 18446744073709551615".parse().expect("a session");
+        let session: Session =
+            "alice 198.51.100.7:50123 1767225600 12 18446744073709551615".parse().expect("a session");
         assert_eq!((session.name.as_str(), session.since, session.bytes_out), ("alice", 1_767_225_600, u64::MAX));
         for bad in ["", "alice", "alice 1.2.3.4:5 now 1 2", "alice 1.2.3.4:5 1 2 -3", "alice 1.2.3.4:5 1 2 3 4"] {
             assert!(bad.parse::<Session>().is_err(), "{bad}");

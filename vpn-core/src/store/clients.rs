@@ -76,11 +76,7 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
     }
 
     /// The clients of a server that have these names and are not revoked, in no order.
-    pub async fn clients_by_name(
-        &mut self,
-        server: ServerId,
-        names: &[CommonName],
-    ) -> Result<Vec<Client>, StoreError> {
+    pub async fn clients_by_name(&mut self, server: ServerId, names: &[CommonName]) -> Result<Vec<Client>, StoreError> {
         let mut rows = Vec::with_capacity(names.len());
         for some in names.chunks(KEYS_AT_ONCE) {
             let places: Vec<String> = (2..2 + some.len()).map(|at| format!("${at}")).collect();

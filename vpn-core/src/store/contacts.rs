@@ -46,7 +46,8 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
     /// What is known of these servers; those that nobody has looked at yet are left out.
     pub async fn contacts(&mut self, ids: &[ServerId]) -> Result<Vec<(ServerId, Contact)>, StoreError> {
         let keys = ids.iter().map(ToString::to_string).collect();
-        let rows = self.rows_by_key(CONTACT, "server_contacts", "server_id", " AND looked_at IS NOT NULL", keys).await?;
+        let rows =
+            self.rows_by_key(CONTACT, "server_contacts", "server_id", " AND looked_at IS NOT NULL", keys).await?;
         rows.iter().map(contact).collect()
     }
 
@@ -69,12 +70,8 @@ impl Tx {
         let (at, before) = (self.at, self.at.minus(every));
         let sql =
             self.dialect.sql("UPDATE server_contacts SET claimed_at = $1 WHERE server_id = $2 AND claimed_at <= $3");
-        let claimed = sqlx::query(sql)
-            .bind(at.micros())
-            .bind(id.to_string())
-            .bind(before.micros())
-            .execute(self.conn())
-            .await?;
+        let claimed =
+            sqlx::query(sql).bind(at.micros()).bind(id.to_string()).bind(before.micros()).execute(self.conn()).await?;
         if claimed.rows_affected() == 1 {
             return Ok(true);
         }
