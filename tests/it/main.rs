@@ -27,6 +27,10 @@ mod service;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod subscribers;
+#[cfg(test)]
 mod vpnctl;
+#[cfg(test)]
+mod watch;
 #[cfg(test)]
 mod words;
