@@ -90,7 +90,7 @@ impl Fleet {
             host: host.address.clone(),
             port: host_way.port().into(),
             user: host.user.clone(),
-            host_key: host.host_key.clone(),
+            host_key: Some(host.host_key.clone()),
             idempotency_key: None,
         };
         let server = platform.register_server(&admin, input).await?;

@@ -20,7 +20,7 @@ pub use job::{Job, JobFailure, JobInput, JobKind, JobState, ProvisionInput, Revo
 pub use name::{CommonName, Reason, ServerName};
 pub use principal::{Caller, Permission, Principal, Role};
 pub(crate) use server::HostKeyLine;
-pub use server::{BadAddress, Server, ServerAddress};
+pub use server::{BadAddress, Server, ServerAddress, ServerState};
 
 /// A value that breaks a rule of the domain. The message says what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -43,7 +43,7 @@ impl Role {
             P::CreateClient | P::ProvisionClient | P::RevokeClient | P::RetryJob | P::DeliverProfile => {
                 matches!(self, Self::Operator | Self::Admin)
             }
-            P::RegisterServer | P::ReconcileServer | P::ManageTokens => matches!(self, Self::Admin),
+            P::RegisterServer | P::ManageServers | P::ReconcileServer | P::ManageTokens => matches!(self, Self::Admin),
         }
     }
 }
@@ -80,6 +80,8 @@ pub enum Permission {
     DeliverProfile,
     /// Make a VPN host known.
     RegisterServer,
+    /// Pin a VPN host's key; disable, enable and retire it.
+    ManageServers,
     /// Bring the database level with a VPN host that is ahead of it.
     ReconcileServer,
     /// Make, list and revoke tokens.
@@ -88,7 +90,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ReadClients,
         Self::ReadHealth,
         Self::ReadAudit,
@@ -98,6 +100,7 @@ impl Permission {
         Self::RetryJob,
         Self::DeliverProfile,
         Self::RegisterServer,
+        Self::ManageServers,
         Self::ReconcileServer,
         Self::ManageTokens,
     ];
@@ -115,6 +118,7 @@ impl Permission {
             Self::RetryJob => "job.retry",
             Self::DeliverProfile => "profile.deliver",
             Self::RegisterServer => "server.register",
+            Self::ManageServers => "server.manage",
             Self::ReconcileServer => "server.reconcile",
             Self::ManageTokens => "token.manage",
         }

@@ -43,6 +43,7 @@ const SERVERS: Columns = &[
     ("port", Kind::Int),
     ("ssh_user", Kind::Text),
     ("host_key", Kind::Text),
+    ("state", Kind::Text),
     ("created_by", Kind::Text),
     ("created_at", Kind::Int),
 ];
