@@ -10,17 +10,25 @@ use tokio::time::Instant;
 pub const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Waits until `check` is true; an error that says what did not come true within three minutes.
-pub async fn eventually<F>(what: &str, mut check: impl FnMut() -> F) -> Result<()>
+pub async fn eventually<F>(what: &str, check: impl FnMut() -> F) -> Result<()>
 where
     F: Future<Output = Result<bool>>,
 {
-    let until = Instant::now() + PATIENCE;
+    within(PATIENCE, what, check).await
+}
+
+/// The same, with another patience.
+pub async fn within<F>(patience: Duration, what: &str, mut check: impl FnMut() -> F) -> Result<()>
+where
+    F: Future<Output = Result<bool>>,
+{
+    let until = Instant::now() + patience;
     loop {
         if check().await.with_context(|| format!("while waiting for this: {what}"))? {
             return Ok(());
         }
         if Instant::now() > until {
-            bail!("this did not come true within {} s: {what}", PATIENCE.as_secs());
+            bail!("this did not come true within {} s: {what}", patience.as_secs());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
