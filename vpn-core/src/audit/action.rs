@@ -81,6 +81,8 @@ pub enum Action {
     /// The database was restored from a backup: what happened after the entry before this one, and was
     /// recorded by then, is lost to it.
     DatabaseRestored,
+    /// The oldest entries were exported, and are removed from the database from then on.
+    AuditSealed,
     /// A VPN host was made known.
     ServerRegistered,
     /// The database was brought level with what a VPN host says.
@@ -112,6 +114,7 @@ impl Action {
         [
             Self::LogOpened,
             Self::DatabaseRestored,
+            Self::AuditSealed,
             Self::ServerRegistered,
             Self::ServerReconciled,
             Self::ClientReconciled,
@@ -132,6 +135,7 @@ impl Action {
         match self {
             Self::LogOpened => "the database was set up",
             Self::DatabaseRestored => "the database was restored from a backup; what was recorded since is lost to it",
+            Self::AuditSealed => "the oldest entries were exported to this file, and leave the database",
             Self::ServerRegistered => "a VPN host was made known, with this host key",
             Self::ServerReconciled => "the database was brought level with what a VPN host says",
             Self::ClientReconciled => "so was what it has of this client",
@@ -153,6 +157,7 @@ impl Action {
         match self {
             Self::LogOpened => "log.opened",
             Self::DatabaseRestored => "database.restored",
+            Self::AuditSealed => "audit.sealed",
             Self::ServerRegistered => "server.registered",
             Self::ServerReconciled => "server.reconciled",
             Self::ClientReconciled => "client.reconciled",
