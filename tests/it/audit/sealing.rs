@@ -14,7 +14,7 @@ use vpn_core::{
         SealError, SealUpTo, VerifyError, export_audit_log, finish_sealing, plan_seal, seal_audit_log,
         verify_audit_log, verify_audit_log_against, verify_audit_log_with_segments,
     },
-    store::Store,
+    store::{AuditFilter, PageRequest, Store},
     vault::Vault,
 };
 use vpn_tests::{Database, Db, TestPlatform, World, attack::Attacker, on_every_database, platform::caller, programs};
@@ -306,6 +306,9 @@ async fn proofs_go_on_behind_what_was_sealed() -> Result<()> {
         ensure!(error.to_string().contains("take the segment one"), "{error}");
     }
     assert!(test.platform.audit_entry(admin, 2).await?.is_none());
+    let log = test.platform.audit_log(admin, &AuditFilter::default(), &PageRequest::first(100)).await?;
+    assert_eq!(log.items.last().map(|entry| entry.seq), Some(sealed + 1));
+    assert!(!log.has_next, "the log ends where the sealed entries begin");
     test.check().await
 }
 

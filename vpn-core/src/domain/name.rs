@@ -102,7 +102,7 @@ impl FromStr for Reason {
 
 /// Whether it makes a line, read in a log, look like another: control characters, line and paragraph
 /// separators, and what Unicode's bidirectional algorithm calls explicit formatting characters.
-const fn misleads(c: char) -> bool {
+fn misleads(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
