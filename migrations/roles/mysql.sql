@@ -8,6 +8,7 @@
 -- Who has neither DROP, ALTER nor TRIGGER cannot drop or truncate a table, or take its triggers away.
 GRANT SELECT ON settings TO 'vpn_app'@'%';
 GRANT SELECT, INSERT ON servers TO 'vpn_app'@'%';
+GRANT SELECT, INSERT, UPDATE ON server_contacts TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON clients TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON jobs TO 'vpn_app'@'%';
 GRANT SELECT, INSERT ON audit_log TO 'vpn_app'@'%';

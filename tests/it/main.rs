@@ -27,4 +27,6 @@ mod service;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod watch;
+#[cfg(test)]
 mod words;

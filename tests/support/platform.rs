@@ -235,5 +235,7 @@ pub(crate) fn hurried() -> worker::Options {
             unanswered: Duration::from_secs(1),
             unanswered_when_busy: Duration::from_secs(5),
         },
+        // Tests count the requests of jobs.
+        watch: None,
     }
 }

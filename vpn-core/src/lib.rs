@@ -12,6 +12,7 @@
 //! | [`queue`] | the doorbell: apalis on Redis |
 //! | [`host`] | what is asked of a VPN host, over SSH |
 //! | `jobs`, `worker` | provision and revoke, retries, the sweeper, the loop that runs them (feature `worker`) |
+//! | `watch` | looks at the VPN hosts, and notes what they say of themselves (feature `worker`) |
 //! | [`service`] | the use cases: authorise, validate, persist with audit, ring |
 //! | [`events`] | live status, resumable |
 //! | [`vault`] | profiles, sealed |
@@ -95,6 +96,8 @@ pub mod service;
 pub mod store;
 pub mod telemetry;
 pub mod vault;
+#[cfg(feature = "worker")]
+pub mod watch;
 #[cfg(feature = "worker")]
 pub mod worker;
 

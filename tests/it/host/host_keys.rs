@@ -41,7 +41,7 @@ async fn another_host_key_than_the_pinned_one_is_refused() -> Result<()> {
     let new = host.rekey().await?;
     let refused = nothing_is_sent(host, &hosts, &server).await?;
     let kind = refused.kind();
-    let HostErrorKind::HostKeyMismatch { pinned, presented } = kind else { anyhow::bail!("{kind:?}") };
+    let HostErrorKind::HostKeyMismatch { pinned, presented, .. } = kind else { anyhow::bail!("{kind:?}") };
     assert_eq!((pinned, presented), (&fingerprint(&host.host_key)?, &fingerprint(&new)?));
     ensure!(kind.to_string().contains("pin its new key") && !kind.is_retryable(), "{kind}");
 
@@ -58,7 +58,7 @@ async fn a_host_without_a_pinned_key_is_refused() -> Result<()> {
         let server = Server { host_key: host_key.to_owned(), ..hosts::server(host)? };
         let refused = nothing_is_sent(host, &hosts::hosts(host)?, &server).await?;
         let kind = refused.kind();
-        let HostErrorKind::HostKeyUnknown { presented } = kind else { anyhow::bail!("{host_key:?}: {kind:?}") };
+        let HostErrorKind::HostKeyUnknown { presented, .. } = kind else { anyhow::bail!("{host_key:?}: {kind:?}") };
         assert_eq!(presented, &fingerprint(&host.host_key)?);
         ensure!(kind.to_string().contains("register it with its key"), "{kind}");
     }

@@ -3,6 +3,7 @@
 
 mod certificate;
 mod client;
+mod contact;
 mod fence;
 mod id;
 mod job;
@@ -12,6 +13,7 @@ mod server;
 
 pub use certificate::{Certificate, Serial};
 pub use client::{Client, ClientState, ClientStatus, RevocationRequest};
+pub use contact::{Contact, HostFacts, Session, Sessions, VpnServer};
 pub use fence::{AttemptId, Fence, FencingToken};
 pub use id::{ClientId, JobId, RequestId, ServerId, TokenId};
 pub use job::{Job, JobFailure, JobInput, JobKind, JobState, ProvisionInput, RevokeInput, Step};

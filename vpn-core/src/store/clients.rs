@@ -6,7 +6,7 @@ use std::ops::DerefMut;
 use sqlx::AnyConnection;
 
 use super::{
-    Handle, Page, PageRequest, StoreError, TimeRange, Tx,
+    Handle, KEYS_AT_ONCE, Page, PageRequest, StoreError, TimeRange, Tx,
     page::{Conditions, may_be_stored},
     row,
 };
@@ -72,6 +72,25 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
     pub async fn clients_by_id(&mut self, ids: &[ClientId]) -> Result<Vec<Client>, StoreError> {
         let keys = ids.iter().map(ToString::to_string).collect();
         let rows = self.rows_by_key(row::CLIENT, "clients", "id", "", keys).await?;
+        rows.iter().map(row::client).collect()
+    }
+
+    /// The clients of a server that have these names and are not revoked, in no order.
+    pub async fn clients_by_name(&mut self, server: ServerId, names: &[CommonName]) -> Result<Vec<Client>, StoreError> {
+        let mut rows = Vec::with_capacity(names.len());
+        for some in names.chunks(KEYS_AT_ONCE) {
+            let places: Vec<String> = (2..2 + some.len()).map(|at| format!("${at}")).collect();
+            let sql = self.dialect.sql(format!(
+                "SELECT {} FROM clients WHERE server_id = $1 AND name IN ({}) AND status <> 'revoked'",
+                row::CLIENT,
+                places.join(", ")
+            ));
+            let mut query = sqlx::query(sql).bind(server.to_string());
+            for name in some {
+                query = query.bind(name.to_string());
+            }
+            rows.extend(query.fetch_all(self.conn()).await?);
+        }
         rows.iter().map(row::client).collect()
     }
 

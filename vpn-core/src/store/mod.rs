@@ -7,6 +7,7 @@
 mod audit;
 mod clients;
 mod connect;
+mod contacts;
 mod dialect;
 mod dump;
 mod each;
@@ -30,6 +31,7 @@ use crate::{audit::Entry, clock::Timestamp};
 pub use audit::{AuditFilter, Head};
 pub use clients::{ClientFilter, NewClient};
 pub use connect::{Opened, StoreOptions};
+pub use contacts::Looked;
 pub use dialect::Dialect;
 pub use dump::{Row, RowFault, Snapshot, Table};
 pub use error::StoreError;

@@ -69,6 +69,11 @@ impl<'r> Reading<'r> {
         Ok(self.int_opt(column)?.map(Timestamp::from_micros))
     }
 
+    pub(super) fn json_opt<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<Option<T>, StoreError> {
+        let text = self.text_opt(column)?;
+        text.map(|text| serde_json::from_str(&text).map_err(|error| self.damaged(column, error))).transpose()
+    }
+
     pub(super) fn parsed<T: FromStr>(&self, column: &str) -> Result<T, StoreError>
     where
         T::Err: std::fmt::Display,

@@ -52,7 +52,7 @@ impl Part {
     }
 }
 
-fn size(argument: &str, size: i32) -> Result<u32, Error> {
+pub(super) fn size(argument: &str, size: i32) -> Result<u32, Error> {
     let max = PageRequest::<()>::MAX;
     let size = u32::try_from(size).unwrap_or(0);
     if (1..=max).contains(&size) {

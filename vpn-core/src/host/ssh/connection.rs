@@ -54,11 +54,13 @@ impl Connection {
             .unwrap_or_else(|_| Err(HostErrorKind::Unreachable(format!("no connection within {} s", limit.as_secs()))));
         // Whatever error the library made of a refused key: the verdict is the reason.
         match verdict.get() {
-            Some(HostKeyVerdict::Mismatch { pinned, presented }) => {
-                Err(HostErrorKind::HostKeyMismatch { pinned: pinned.clone(), presented: presented.clone() })
-            }
-            Some(HostKeyVerdict::Unknown { presented }) => {
-                Err(HostErrorKind::HostKeyUnknown { presented: presented.clone() })
+            Some(HostKeyVerdict::Mismatch { pinned, presented, key }) => Err(HostErrorKind::HostKeyMismatch {
+                pinned: pinned.clone(),
+                presented: presented.clone(),
+                key: key.clone(),
+            }),
+            Some(HostKeyVerdict::Unknown { presented, key }) => {
+                Err(HostErrorKind::HostKeyUnknown { presented: presented.clone(), key: key.clone() })
             }
             Some(HostKeyVerdict::Valid) | None => result,
         }
@@ -77,6 +79,7 @@ impl Connection {
                 russh::Error::NoCommonAlgo { kind: russh::AlgorithmKind::Key, .. } => HostErrorKind::HostKeyMismatch {
                     pinned: super::super::fingerprint(&server.host_key).unwrap_or_default(),
                     presented: "of another algorithm only".to_owned(),
+                    key: None,
                 },
                 other => unreachable(other),
             })?;

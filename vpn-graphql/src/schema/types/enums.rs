@@ -15,6 +15,20 @@ pub(crate) enum ClientStatus {
     Revoked,
 }
 
+/// Whether a VPN host's OpenVPN server runs.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::VpnServer")]
+pub(crate) enum OpenVpnState {
+    /// It answered.
+    Running,
+    /// Its process is dead: nobody is connected.
+    Stopped,
+    /// The host is set up without one.
+    Absent,
+    /// It lives and does not answer: who is connected is not known.
+    Unreachable,
+}
+
 /// What a job does.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "domain::JobKind")]
