@@ -81,6 +81,8 @@ pub enum Action {
     /// The database was restored from a backup: what happened after the entry before this one, and was
     /// recorded by then, is lost to it.
     DatabaseRestored,
+    /// The oldest entries were exported, and are removed from the database from then on.
+    AuditSealed,
     /// A VPN host was made known.
     ServerRegistered,
     /// The host key that a VPN host has to show was confirmed, or changed.
@@ -120,6 +122,7 @@ impl Action {
         [
             Self::LogOpened,
             Self::DatabaseRestored,
+            Self::AuditSealed,
             Self::ServerRegistered,
             Self::HostKeyPinned,
             Self::ServerDisabled,
@@ -144,6 +147,7 @@ impl Action {
         match self {
             Self::LogOpened => "the database was set up",
             Self::DatabaseRestored => "the database was restored from a backup; what was recorded since is lost to it",
+            Self::AuditSealed => "the oldest entries were exported to this file, and leave the database",
             Self::ServerRegistered => "a VPN host was made known, with this host key",
             Self::HostKeyPinned => "the key that a VPN host has to show was confirmed, or changed",
             Self::ServerDisabled => "nobody is let in on this VPN host any more, for now",
@@ -169,6 +173,7 @@ impl Action {
         match self {
             Self::LogOpened => "log.opened",
             Self::DatabaseRestored => "database.restored",
+            Self::AuditSealed => "audit.sealed",
             Self::ServerRegistered => "server.registered",
             Self::HostKeyPinned => "server.key_pinned",
             Self::ServerDisabled => "server.disabled",

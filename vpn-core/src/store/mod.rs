@@ -17,6 +17,7 @@ mod jobs;
 mod page;
 mod profiles;
 mod row;
+mod seals;
 mod servers;
 mod settings;
 mod tokens;
