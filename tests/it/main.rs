@@ -27,6 +27,8 @@ mod service;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod vpnctl;
+#[cfg(test)]
 mod watch;
 #[cfg(test)]
 mod words;
