@@ -31,6 +31,7 @@ async fn token(world: &World) -> Result<TokenId> {
         id,
         principal: "bob".parse()?,
         role: Role::Viewer,
+        scopes: vpn_core::domain::Scopes::ALL,
         secret_hash: [7; 32],
         created_by: "alice".to_owned(),
         expires_at: tx.at(),
