@@ -17,6 +17,8 @@ mod jobs;
 #[cfg(test)]
 mod lock;
 #[cfg(test)]
+mod oidc;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod refusals;

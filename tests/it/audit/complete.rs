@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail, ensure};
 use vpn_core::{
     audit::{Action, AuditEntry, JobAct},
-    domain::{Client, Job, JobKind, JobState, RequestId, Role, Server, Step},
+    domain::{Client, Job, JobKind, JobState, RequestId, Role, Scopes, Server, Step},
     events::Events,
     host::Fault,
     jobs::{SweepPolicy, Sweeper},
@@ -83,9 +83,9 @@ async fn lose_worker(test: &TestPlatform, job: &Job, step: Step) -> Result<()> {
 
 async fn refusals(test: &TestPlatform) -> Result<()> {
     let request = RequestId::generate(test.platform.ambient());
-    ensure!(test.platform.authenticate(None, request).await.is_err());
+    ensure!(test.platform.authenticate(None, None, request).await.is_err());
     let viewer = caller("vera", Role::Viewer)?;
-    ensure!(test.platform.tokens(&viewer).await.is_err());
+    ensure!(test.platform.audit_entry(&viewer, 1).await.is_err());
     Ok(())
 }
 
@@ -124,7 +124,7 @@ async fn spare(test: &TestPlatform, name: &str, host_key: Option<&str>) -> Resul
 
 async fn act(test: &TestPlatform, mutation: &str, failed: &Job) -> Result<Action> {
     let (platform, admin) = (&test.platform, &test.admin);
-    let token = CreateToken { principal: "bob".into(), role: Role::Viewer, valid_for_days: 1 };
+    let token = CreateToken { principal: "bob".into(), role: Role::Viewer, scopes: Scopes::ALL, valid_for_days: 1 };
     Ok(match mutation {
         "registerServer" => {
             spare(test, "registered", Some(HOST_KEY)).await?;

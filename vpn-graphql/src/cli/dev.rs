@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use vpn_core::{
     clock::Ambient,
     config::LogFormat,
-    domain::{Caller, RequestId, Role},
+    domain::{Caller, RequestId, Role, Scopes},
     host::{Hosts, SshOptions, SshTransport},
     sandbox::{Options, Sandbox, VpnHost, random_hex},
     secrecy::{ExposeSecret as _, SecretString},
@@ -211,7 +211,8 @@ impl Parts {
     }
 
     async fn operator_token(&self) -> Result<SecretString> {
-        let input = CreateToken { principal: "operator".into(), role: Role::Operator, valid_for_days: 30 };
+        let input =
+            CreateToken { principal: "operator".into(), role: Role::Operator, scopes: Scopes::ALL, valid_for_days: 30 };
         Ok(self.platform.create_token(&self.admin()?, input).await?.secret)
     }
 

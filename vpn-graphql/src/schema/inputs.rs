@@ -1,11 +1,14 @@
 //! What callers hand in. Texts are checked by the core, so that what is wrong with them is data.
 
 use async_graphql::{Error, ID, InputObject};
-use vpn_core::{service, store};
+use vpn_core::{
+    domain::{self, Scopes},
+    service, store,
+};
 
 use super::{
     cursor::filter_id,
-    types::{ClientStatus, DateTime, JobKind, JobState, Role},
+    types::{ClientStatus, DateTime, JobKind, JobState, Role, Scope},
 };
 
 /// Instants from one to another. What is left out has no limit.
@@ -99,6 +102,21 @@ impl AuditFilter {
             since: self.since.map(|at| at.0),
             until: self.until.map(|at| at.0),
         })
+    }
+}
+
+/// Which access tokens. What is left out does not matter.
+#[derive(InputObject, Default)]
+pub(super) struct TokenFilter {
+    /// Of this principal.
+    principal: Option<String>,
+    /// True: those that hold now. False: those that were revoked or have ended.
+    active: Option<bool>,
+}
+
+impl From<TokenFilter> for store::TokenFilter {
+    fn from(filter: TokenFilter) -> Self {
+        Self { principal: filter.principal, active: filter.active }
     }
 }
 
@@ -255,8 +273,10 @@ pub(super) struct DeliverProfileInput {
 pub(super) struct CreateTokenInput {
     /// Whose: 1 to 64 letters, digits, `.`, `_`, `@`, `-` or `+`.
     principal: String,
-    /// What its bearer may do.
+    /// What its bearer may be.
     role: Role,
+    /// What of it the token may be used for; left out: for all of it. A token may do no more than its maker.
+    scopes: Option<Vec<Scope>>,
     /// How long it is valid, in days, from 1 to 366.
     valid_for_days: i32,
 }
@@ -265,7 +285,8 @@ impl From<CreateTokenInput> for service::CreateToken {
     fn from(input: CreateTokenInput) -> Self {
         // What is negative is out of bounds as zero is, and the core says so.
         let valid_for_days = u32::try_from(input.valid_for_days).unwrap_or(0);
-        Self { principal: input.principal, role: input.role.into(), valid_for_days }
+        let scopes = input.scopes.map_or(Scopes::ALL, |scopes| scopes.into_iter().map(domain::Scope::from).collect());
+        Self { principal: input.principal, role: input.role.into(), scopes, valid_for_days }
     }
 }
 

@@ -13,6 +13,8 @@ mod guide;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod permissions;
+#[cfg(test)]
 mod platform;
 #[cfg(test)]
 mod probes;

@@ -16,7 +16,7 @@ use tokio_tungstenite::{
 use vpn_core::{
     audit::{Action, Entry},
     clock::Ambient,
-    domain::{Caller, RequestId, Role},
+    domain::{Caller, RequestId, Role, Scopes},
     secrecy::{ExposeSecret as _, SecretString},
     service::{CreateToken, Platform, RegisterServer},
     store::{Opened, Store, StoreOptions},
@@ -88,7 +88,12 @@ impl Server {
 
     /// Somebody with a token of this role.
     pub(crate) async fn as_(&self, role: Role) -> Person<'_> {
-        let input = CreateToken { principal: role.as_str().into(), role, valid_for_days: 1 };
+        self.narrowed(role, Scopes::ALL).await
+    }
+
+    /// Somebody with a token of this role and these scopes.
+    pub(crate) async fn narrowed(&self, role: Role, scopes: Scopes) -> Person<'_> {
+        let input = CreateToken { principal: role.as_str().into(), role, scopes, valid_for_days: 1 };
         let made = self.platform.create_token(&self.admin, input).await.expect("a token");
         self.with_token(made.secret.expose_secret())
     }
@@ -148,6 +153,11 @@ impl Events {
         let message = self.message().await;
         assert_eq!(message["type"], "next", "{message}");
         message["payload"]["data"].clone()
+    }
+
+    /// The first message, whatever it is.
+    pub(crate) async fn first(mut self) -> Value {
+        self.message().await
     }
 
     /// The code with which the subscription was refused.

@@ -69,7 +69,7 @@ impl Tx {
 
     /// Writes a token, and when it was used and revoked.
     pub async fn replay_token(&mut self, row: &Row) -> Result<(), StoreError> {
-        let at_first = ["id", "principal", "role", "secret_hash", "created_by", "created_at", "expires_at"];
+        let at_first = ["id", "principal", "role", "scopes", "secret_hash", "created_by", "created_at", "expires_at"];
         self.insert(Table::Tokens, row, &at_first).await?;
         self.lead(Table::Tokens, row, &["revoked_at", "revoked_by", "last_used_at"]).await
     }

@@ -103,6 +103,7 @@ const TOKENS: Columns = &[
     ("id", Kind::Text),
     ("principal", Kind::Text),
     ("role", Kind::Text),
+    ("scopes", Kind::Text),
     ("secret_hash", Kind::Bytes),
     ("created_by", Kind::Text),
     ("created_at", Kind::Int),

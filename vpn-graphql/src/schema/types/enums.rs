@@ -83,6 +83,24 @@ pub(crate) enum Role {
     Admin,
 }
 
+/// What a token may be narrowed to: its bearer may do what the role includes and a scope reaches.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::Scope")]
+pub(crate) enum Scope {
+    /// See clients, jobs, servers, health, and what waits for approval.
+    Read,
+    /// Create, provision and revoke clients, and take their profiles.
+    Clients,
+    /// See the audit log.
+    Audit,
+    /// Make VPN hosts known.
+    Servers,
+    /// See, make and revoke tokens.
+    Tokens,
+    /// Approve and deny what others asked for.
+    Approvals,
+}
+
 /// How a part of the service is, or the whole.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "service::HealthStatus")]
