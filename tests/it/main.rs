@@ -31,6 +31,8 @@ mod service;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod subscribers;
+#[cfg(test)]
 mod vpnctl;
 #[cfg(test)]
 mod watch;
