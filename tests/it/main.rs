@@ -9,6 +9,8 @@ mod examples;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod guards;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 mod host_fails;
@@ -16,6 +18,8 @@ mod host_fails;
 mod jobs;
 #[cfg(test)]
 mod lock;
+#[cfg(test)]
+mod oidc;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]

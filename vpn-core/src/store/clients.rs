@@ -142,7 +142,7 @@ impl Tx {
     pub async fn request_revocation(&mut self, id: ClientId, reason: &Reason) -> Result<(), StoreError> {
         let sql = self.dialect.sql(
             "UPDATE clients SET revoke_requested_at = $1, revoke_reason = $2 \
-             WHERE id = $3 AND revoke_requested_at IS NULL AND status <> 'revoked'",
+             WHERE id = $3 AND revoke_requested_at IS NULL",
         );
         let query = sqlx::query(sql).bind(self.at.micros()).bind(reason.as_str()).bind(id.to_string());
         self.touches_one(query).await
