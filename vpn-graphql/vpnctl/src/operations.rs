@@ -34,6 +34,7 @@ operations!(
     Log,
     Tokens,
     RegisterServer,
+    PinHostKey,
     CreateClient,
     ProvisionClient,
     RevokeClient,
