@@ -19,6 +19,8 @@ mod jobs;
 #[cfg(test)]
 mod lock;
 #[cfg(test)]
+mod oidc;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod refusals;
@@ -28,6 +30,10 @@ mod restore;
 mod service;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod subscribers;
+#[cfg(test)]
+mod vpnctl;
 #[cfg(test)]
 mod watch;
 #[cfg(test)]

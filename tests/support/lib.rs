@@ -13,6 +13,7 @@ pub mod databases;
 mod db;
 pub mod fleet;
 pub mod hosts;
+pub mod issuer;
 mod macros;
 pub mod platform;
 pub mod programs;

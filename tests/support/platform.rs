@@ -97,7 +97,7 @@ impl TestPlatform {
             host: host.address.clone(),
             port: port.into(),
             user: host.user.clone(),
-            host_key: host_key.to_owned(),
+            host_key: Some(host_key.to_owned()),
             idempotency_key: None,
         };
         let server = platform.register_server(&admin, input).await?;

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use vpn_core::{
     clock::Ambient,
-    domain::{Caller, Role, Server},
+    domain::{Caller, Role, Scopes, Server},
     sandbox::{Launch, Options, Process, Sandbox, VpnHost, random_hex},
     service::{CreateToken, Platform, RegisterServer},
     vault::Vault,
@@ -87,7 +87,7 @@ impl Fleet {
             host: host.address.clone(),
             port: host_way.port().into(),
             user: host.user.clone(),
-            host_key: host.host_key.clone(),
+            host_key: Some(host.host_key.clone()),
             idempotency_key: None,
         };
         let server = platform.register_server(&admin, input).await?;
@@ -159,7 +159,7 @@ impl Fleet {
 
     /// A token for somebody with this role.
     pub async fn token(&self, principal: &str, role: Role) -> Result<String> {
-        let input = CreateToken { principal: principal.to_owned(), role, valid_for_days: 1 };
+        let input = CreateToken { principal: principal.to_owned(), role, scopes: Scopes::ALL, valid_for_days: 1 };
         let made = self.platform.create_token(&self.admin, input).await?;
         Ok(made.secret.expose_secret().to_owned())
     }

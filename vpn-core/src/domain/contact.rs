@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::JobFailure;
+use super::{HostKeyLine, JobFailure};
 use crate::clock::Timestamp;
 
 /// What is known of a host from looking at it.
@@ -21,6 +21,14 @@ pub struct Contact {
     pub facts: Option<HostFacts>,
     /// Who was connected when it last answered.
     pub sessions: Option<Sessions>,
+}
+
+impl Contact {
+    /// The SHA-256 fingerprint of the host key that it shows, where that is not the pinned one.
+    #[must_use]
+    pub fn presented_fingerprint(&self) -> Option<String> {
+        self.presented_key.as_deref()?.parse::<HostKeyLine>().ok().map(|key| key.fingerprint())
+    }
 }
 
 /// What a host says of itself: the answer to `hello`.

@@ -8,6 +8,7 @@ mod fence;
 mod id;
 mod job;
 mod name;
+mod permission;
 mod principal;
 mod server;
 
@@ -18,9 +19,10 @@ pub use fence::{AttemptId, Fence, FencingToken};
 pub use id::{ClientId, JobId, RequestId, ServerId, TokenId};
 pub use job::{Job, JobFailure, JobInput, JobKind, JobState, ProvisionInput, RevokeInput, Step};
 pub use name::{CommonName, Reason, ServerName};
-pub use principal::{Caller, Permission, Principal, Role};
+pub use permission::{Grant, Permission, Role, Scope, Scopes, TABLE as PERMISSIONS};
+pub use principal::{Caller, Credential, JwtId, Principal};
 pub(crate) use server::HostKeyLine;
-pub use server::{BadAddress, Server, ServerAddress};
+pub use server::{BadAddress, Server, ServerAddress, ServerState};
 
 /// A value that breaks a rule of the domain. The message says what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -17,6 +17,7 @@ mod jobs;
 mod page;
 mod profiles;
 mod row;
+mod seals;
 mod servers;
 mod settings;
 mod tokens;
@@ -39,7 +40,7 @@ pub use jobs::{Due, JobFilter, NewJob};
 pub use page::{End, Page, PageRequest, TimeRange};
 pub use profiles::{NewProfile, StoredProfile};
 pub use servers::NewServer;
-pub use tokens::{NewToken, StoredToken};
+pub use tokens::{NewToken, StoredToken, TokenFilter};
 
 /// How many keys one statement names; more than a page of any list.
 const KEYS_AT_ONCE: usize = 200;

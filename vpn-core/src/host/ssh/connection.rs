@@ -73,11 +73,12 @@ impl Connection {
     ) -> Result<Self, HostErrorKind> {
         let unreachable = |error: russh::Error| HostErrorKind::Unreachable(error.to_string());
         let address = (server.address.host(), server.address.port());
-        let guard = PinnedKey { pinned: server.host_key.clone(), verdict };
+        let pinned = server.host_key.clone().unwrap_or_default();
+        let guard = PinnedKey { pinned: pinned.clone(), verdict };
         let mut handle =
-            client::connect(Arc::new(config(&server.host_key)), address, guard).await.map_err(|error| match error {
+            client::connect(Arc::new(config(&pinned)), address, guard).await.map_err(|error| match error {
                 russh::Error::NoCommonAlgo { kind: russh::AlgorithmKind::Key, .. } => HostErrorKind::HostKeyMismatch {
-                    pinned: super::super::fingerprint(&server.host_key).unwrap_or_default(),
+                    pinned: super::super::fingerprint(&pinned).unwrap_or_default(),
                     presented: "of another algorithm only".to_owned(),
                     key: None,
                 },

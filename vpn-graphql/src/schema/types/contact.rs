@@ -51,6 +51,11 @@ impl ServerContact {
         self.contact.presented_key.as_deref()
     }
 
+    /// The SHA-256 fingerprint of that key, `SHA256:…`: what `pinHostKey` wants, once it was compared on the host.
+    async fn presented_host_key_fingerprint(&self) -> Option<String> {
+        self.contact.presented_fingerprint()
+    }
+
     /// What it said of itself when it last answered; null when it never did.
     async fn facts(&self) -> Option<HostStatus> {
         self.contact.facts.clone().map(HostStatus::from)

@@ -3,7 +3,7 @@
 use async_graphql::{Context, Error, ID, Object};
 use vpn_core::domain::Server;
 
-use super::{DateTime, VpnClientConnection, contact::ServerContact};
+use super::{DateTime, VpnClientConnection, contact::ServerContact, enums::ServerState};
 use crate::schema::{
     Nullable, Scope,
     cursor::{Part, cost},
@@ -46,9 +46,14 @@ impl VpnServer {
         self.0.address.user()
     }
 
-    /// The host key that it has to show, as `known_hosts` has it: `ssh-ed25519 AAAA…`.
-    async fn host_key(&self) -> &str {
-        &self.0.host_key
+    /// What may be done on it.
+    async fn state(&self) -> ServerState {
+        self.0.state.into()
+    }
+
+    /// The host key that it has to show, as `known_hosts` has it: `ssh-ed25519 AAAA…`; null until one is confirmed.
+    async fn host_key(&self) -> Option<&str> {
+        self.0.host_key.as_deref()
     }
 
     /// What was seen of it from looking at it; null when no worker has looked yet.
