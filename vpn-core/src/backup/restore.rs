@@ -165,6 +165,7 @@ impl Replay {
                 }
                 self.tx.replay_token(row).await?;
             }
+            Table::Approvals => self.tx.replay_approval(row).await?,
             Table::AuditLog => {
                 let entry = row.as_entry().ok_or_else(|| BackupError::damaged(line, "is no entry of an audit log"))?;
                 self.verifier.take(&entry)?;

@@ -5,14 +5,13 @@ use async_graphql::{Context, Error, Object};
 use super::{
     Scope,
     inputs::{
-        CreateClientInput, CreateTokenInput, DeliverProfileInput, ProvisionClientInput, RegisterServerInput,
-        RetryJobInput, RevokeClientInput, RevokeTokenInput,
+        ApproveRequestInput, CreateClientInput, CreateTokenInput, DeliverProfileInput, DenyRequestInput,
+        ProvisionClientInput, RegisterServerInput, RetryJobInput, RevokeClientInput, RevokeTokenInput,
     },
     payloads::{
-        CreateClientPayload, CreateTokenPayload, DeliverProfilePayload, ProvisionClientPayload, RegisterServerPayload,
-        RetryJobPayload, RevokeClientPayload, RevokeTokenPayload,
+        ApproveRequestPayload, CreateClientPayload, CreateTokenPayload, DeliverProfilePayload, DenyRequestPayload,
+        ProvisionClientPayload, RegisterServerPayload, RetryJobPayload, RevokeClientPayload, RevokeTokenPayload,
     },
-    types::{AccessToken, VpnClient, VpnServer},
 };
 use crate::error::as_data;
 
@@ -28,15 +27,13 @@ impl Mutation {
         input: RegisterServerInput,
     ) -> Result<RegisterServerPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let (server, user_errors) = as_data(platform.register_server(caller, input.into()).await)?;
-        Ok(RegisterServerPayload { server: server.map(VpnServer), user_errors })
+        Ok(as_data(platform.register_server(caller, input.into()).await)?.into())
     }
 
     /// Record a client. Nothing happens on the VPN host yet.
     async fn create_client(&self, ctx: &Context<'_>, input: CreateClientInput) -> Result<CreateClientPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let (client, user_errors) = as_data(platform.create_client(caller, input.into()).await)?;
-        Ok(CreateClientPayload { client: client.map(VpnClient), user_errors })
+        Ok(as_data(platform.create_client(caller, input.into()).await)?.into())
     }
 
     /// Queue the job that lets a client connect. With `csr`, the private key never leaves its owner.
@@ -80,7 +77,22 @@ impl Mutation {
     /// End an access token, and what its bearer follows live. Asked again, it changes nothing.
     async fn revoke_token(&self, ctx: &Context<'_>, input: RevokeTokenInput) -> Result<RevokeTokenPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let (token, user_errors) = as_data(platform.revoke_token(caller, &input.token_id).await)?;
-        Ok(RevokeTokenPayload { token: token.map(AccessToken::from), user_errors })
+        Ok(as_data(platform.revoke_token(caller, &input.token_id).await)?.into())
+    }
+
+    /// Approve what somebody else asked for; it is done in the same instant. You have to be allowed it yourself.
+    async fn approve_request(
+        &self,
+        ctx: &Context<'_>,
+        input: ApproveRequestInput,
+    ) -> Result<ApproveRequestPayload, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        Ok(as_data(platform.approve_request(caller, &input.approval_id).await)?.into())
+    }
+
+    /// Deny what somebody else asked for. You have to be allowed it yourself.
+    async fn deny_request(&self, ctx: &Context<'_>, input: DenyRequestInput) -> Result<DenyRequestPayload, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        Ok(as_data(platform.deny_request(caller, &input.approval_id, &input.reason).await)?.into())
     }
 }
