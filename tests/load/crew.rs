@@ -206,7 +206,7 @@ async fn register(platform: &Platform, admin: &Caller, host: &VpnHost) -> Result
         host: host.address.clone(),
         port: host.port.into(),
         user: host.user.clone(),
-        host_key: host.host_key.clone(),
+        host_key: Some(host.host_key.clone()),
         idempotency_key: None,
     };
     Ok(platform.register_server(admin, input).await?)

@@ -27,5 +27,5 @@ pub use ambient::stepping;
 pub use db::{Database, Db};
 pub use fleet::Fleet;
 pub use platform::TestPlatform;
-pub use wait::{eventually, soon, within};
+pub use wait::{PATIENCE, eventually, soon, within};
 pub use world::{World, certificate, failure, told};

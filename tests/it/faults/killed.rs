@@ -5,7 +5,7 @@ use vpn_core::{
     domain::ClientStatus,
     sandbox::{Janitor, Process},
 };
-use vpn_tests::{Database, Db, Fleet, databases::Postgres, fleet::Pace, hosts};
+use vpn_tests::{Database, Db, Fleet, PATIENCE, databases::Postgres, fleet::Pace, hosts};
 
 use super::{kept, on_both, stop};
 
@@ -30,6 +30,21 @@ async fn a_worker_that_is_killed_after_the_host_issued_leads_to_the_same_certifi
     let told = fleet.actions(client.id).await?;
     assert_eq!(told.iter().filter(|action| *action == "provision.succeeded").count(), 1, "{told:?}");
     other.stop().await;
+    fleet.check(&host.state).await?;
+    Ok(())
+}
+
+/// The commit went through, and its worker takes it for failed: as when the reply to COMMIT is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_behind_the_last_commit_is_no_failure() -> Result<()> {
+    let (fleet, host) = super::fleet(Database::Sqlite).await?;
+    let worker = fleet.worker_that("activated=fail").await?;
+    let client = fleet.client().await?;
+    let job = fleet.provision(client.id).await?;
+    fleet.succeeded(job.id).await?;
+    worker.stop().await;
+    let told = fleet.actions(client.id).await?;
+    assert_eq!(told.last().map(String::as_str), Some("provision.succeeded"), "{told:?}");
     fleet.check(&host.state).await?;
     Ok(())
 }
@@ -76,7 +91,7 @@ async fn a_connection_that_is_cut_under_a_request_leads_to_the_same_certificate(
 /// The process ended by SIGKILL.
 async fn killed(process: &Process) -> Result<()> {
     use std::os::unix::process::ExitStatusExt as _;
-    let status = process.ended(std::time::Duration::from_secs(30)).await.context("the worker did not die")?;
+    let status = process.ended(PATIENCE).await.context("the worker did not die")?;
     anyhow::ensure!(status.signal() == Some(9), "it ended otherwise: {status}");
     Ok(())
 }

@@ -16,7 +16,7 @@ async fn ask_everything(test: &TestPlatform, caller: &Caller) -> Vec<(&'static s
     let none = || "x".to_owned();
     let first = PageRequest::first(1);
     let server =
-        RegisterServer { name: none(), host: none(), port: 1, user: none(), host_key: none(), idempotency_key: None };
+        RegisterServer { name: none(), host: none(), port: 1, user: none(), host_key: None, idempotency_key: None };
     let create = CreateClient { name: String::new(), server_id: none(), idempotency_key: None };
     let provision = ProvisionClient { client_id: none(), csr: None, validity_days: 1, idempotency_key: None };
     let revoke = RevokeClient { client_id: none(), reason: none(), idempotency_key: None };
@@ -54,6 +54,12 @@ async fn ask_everything(test: &TestPlatform, caller: &Caller) -> Vec<(&'static s
         ("retry_job", P::RetryJob, platform.retry_job(caller, retry).await.map(drop)),
         ("deliver_profile", P::DeliverProfile, platform.deliver_profile(caller, "x").await.map(drop)),
         ("register_server", P::RegisterServer, platform.register_server(caller, server).await.map(drop)),
+        ("contacts", P::ReadClients, platform.contacts(caller, &[test.server.id]).await.map(drop)),
+        ("clients_by_name", P::ReadClients, platform.clients_by_name(caller, test.server.id, &[]).await.map(drop)),
+        ("pin_host_key", P::ManageServers, platform.pin_host_key(caller, "x", "x").await.map(drop)),
+        ("disable_server", P::ManageServers, platform.disable_server(caller, "x").await.map(drop)),
+        ("enable_server", P::ManageServers, platform.enable_server(caller, "x").await.map(drop)),
+        ("retire_server", P::ManageServers, platform.retire_server(caller, "x").await.map(drop)),
         ("create_token", P::ManageTokens, platform.create_token(caller, token).await.map(drop)),
         ("tokens", P::OwnTokens, platform.tokens(caller, &TokenFilter::default(), &tokens).await.map(drop)),
         ("others' tokens", P::ReadTokens, platform.tokens(caller, &others, &tokens).await.map(drop)),

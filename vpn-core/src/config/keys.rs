@@ -83,6 +83,11 @@ pub const KEYS: &[Key] = &[
     key("drain_seconds", "both", "how long a stopping process waits for what it has begun; `30`"),
     key("concurrency", "worker", "jobs at once, 1 to 64; `8`"),
     key("ssh_timeout_seconds", "worker", "for one request to a VPN host; `45`"),
+    key(
+        "watch_seconds",
+        "worker",
+        "between two looks at a VPN host (version, CRL, sessions), up to 86400; `0`: never; `60`",
+    ),
     key("max_attempts", "server", "tries before a job is given up, 1 to 100; `8`"),
     key("retry_base_seconds", "worker", "wait before the second try, doubled for each further one; `2`"),
     key("retry_cap_seconds", "worker", "the longest wait before a try; `300`"),

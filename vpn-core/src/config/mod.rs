@@ -135,6 +135,8 @@ pub struct WorkerConfig {
     pub concurrency: usize,
     /// How long a stopping worker waits for its jobs.
     pub drain: Duration,
+    /// Between two looks at a VPN host; `None`: they are not looked at.
+    pub watch: Option<Duration>,
     /// Before the second attempt at a job, at most.
     pub retry_base: Duration,
     /// Before any attempt at a job, at most.
@@ -207,6 +209,9 @@ impl WorkerConfig {
             ssh_timeout: given.seconds("ssh_timeout_seconds", Duration::from_secs(45)),
             concurrency: given.within("concurrency", 8, 1, 64),
             drain: given.seconds("drain_seconds", Duration::from_secs(30)),
+            watch: Some(given.within("watch_seconds", 60, 0, 86_400))
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
             retry_base: given.seconds("retry_base_seconds", RETRY_BASE),
             retry_cap: given.seconds("retry_cap_seconds", RETRY_CAP),
         };

@@ -4,6 +4,7 @@
 mod approval;
 mod certificate;
 mod client;
+mod contact;
 mod fence;
 mod id;
 mod job;
@@ -15,6 +16,7 @@ mod server;
 pub use approval::{Approval, ApprovalState, Operation};
 pub use certificate::{Certificate, Serial};
 pub use client::{Client, ClientState, ClientStatus, RevocationRequest};
+pub use contact::{Contact, HostFacts, Session, Sessions, VpnServer};
 pub use fence::{AttemptId, Fence, FencingToken};
 pub use id::{ApprovalId, ClientId, JobId, RequestId, ServerId, TokenId};
 pub use job::{Job, JobFailure, JobInput, JobKind, JobState, ProvisionInput, RevokeInput, Step};
@@ -22,7 +24,7 @@ pub use name::{CommonName, Reason, ServerName};
 pub use permission::{Grant, Permission, Role, Scope, Scopes, TABLE as PERMISSIONS};
 pub use principal::{Caller, Credential, JwtId, Principal};
 pub(crate) use server::HostKeyLine;
-pub use server::{BadAddress, Server, ServerAddress};
+pub use server::{BadAddress, Server, ServerAddress, ServerState};
 
 /// A value that breaks a rule of the domain. The message says what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

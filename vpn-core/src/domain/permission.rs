@@ -58,6 +58,8 @@ pub enum Permission {
     DeliverProfile,
     /// Make a VPN host known.
     RegisterServer,
+    /// Pin a VPN host's key; disable, enable and retire it.
+    ManageServers,
     /// Bring the database level with a VPN host that is ahead of it.
     ReconcileServer,
     /// See and revoke one's own tokens.
@@ -104,7 +106,7 @@ const fn grant(
 }
 
 /// Who may do what, in the order of [`Permission`].
-pub const TABLE: [Grant; 15] = {
+pub const TABLE: [Grant; 16] = {
     use Permission as P;
     use Scope as S;
     [
@@ -117,6 +119,7 @@ pub const TABLE: [Grant; 15] = {
         grant(P::RetryJob, "job.retry", S::Clients, DOERS, "have a failed job done again"),
         grant(P::DeliverProfile, "profile.deliver", S::Clients, DOERS, "take a connection profile"),
         grant(P::RegisterServer, "server.register", S::Servers, ADMIN, "make a VPN host known"),
+        grant(P::ManageServers, "server.manage", S::Servers, ADMIN, "pin a VPN host's key; disable, enable, retire it"),
         grant(P::ReconcileServer, "server.reconcile", S::Servers, ADMIN, "bring the database level with a VPN host"),
         grant(P::OwnTokens, "token.own", S::Tokens, ALL, "see and revoke one's own tokens"),
         grant(P::ReadTokens, "token.read", S::Tokens, OVERSEERS, "see everybody's tokens"),

@@ -5,8 +5,8 @@ use super::{attempt::Attempt, failure::StepError};
 use crate::{
     audit::JobAct,
     boundary::{Boundary, reach},
-    domain::Step,
-    host::{HostError, HostErrorKind, Killed, VpnServer},
+    domain::{Step, VpnServer},
+    host::{HostError, HostErrorKind, Killed},
 };
 
 pub(super) const FIRST_STEP: Step = Step::PublishCrl;

@@ -53,9 +53,8 @@ impl Mutation for CreateClient {
         caller: &Caller,
         (name, server_id): &Self::Checked,
     ) -> Result<Done<Client>, Error> {
-        if tx.server(*server_id).await?.is_none() {
-            return Err(Error::not_found("serverId", "server"));
-        }
+        let server = tx.lock_server(*server_id).await?.ok_or_else(|| Error::not_found("serverId", "server"))?;
+        server.admits().map_err(Error::wrong_state)?;
         let new = NewClient {
             id: ClientId::generate(platform.ambient()),
             server_id: *server_id,

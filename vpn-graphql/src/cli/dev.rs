@@ -192,7 +192,7 @@ impl Parts {
         let known = self.platform.servers(&admin).await?.into_iter().find(|server| server.name.as_str() == "sandbox");
         if let Some(server) = known {
             ensure!(
-                server.address.port() == host.port && server.host_key == host.host_key,
+                server.address.port() == host.port && server.host_key.as_deref() == Some(host.host_key.as_str()),
                 "the VPN host of this data directory listened on port {}, which is taken: free it, or take another --data",
                 server.address.port()
             );
@@ -203,7 +203,7 @@ impl Parts {
             host: host.address.clone(),
             port: host.port.into(),
             user: host.user.clone(),
-            host_key: host.host_key.clone(),
+            host_key: Some(host.host_key.clone()),
             idempotency_key: None,
         };
         self.platform.register_server(&admin, input).await?;

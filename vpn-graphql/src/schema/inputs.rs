@@ -154,8 +154,9 @@ pub(super) struct RegisterServerInput {
     /// The account of the forced command.
     #[graphql(default_with = "Some(String::from(\"vpn-host\"))")]
     user: Option<String>,
-    /// The host's public key as `ssh-keyscan` prints it, `ssh-ed25519 AAAA…`. Compare it on the host first.
-    host_key: String,
+    /// The host's public key, `ssh-ed25519 AAAA…`, as the installer of the host scripts prints it. Without it, the
+    /// server is `UNCONFIRMED` until `pinHostKey` confirms the key that the host shows.
+    host_key: Option<String>,
     /// A repeat with the same key gives the first result again, for 24 hours.
     idempotency_key: Option<String>,
 }
@@ -171,6 +172,37 @@ impl From<RegisterServerInput> for service::RegisterServer {
             idempotency_key: input.idempotency_key,
         }
     }
+}
+
+/// A host key that somebody has compared.
+#[derive(InputObject)]
+pub(super) struct PinHostKeyInput {
+    /// Whose.
+    pub(super) server_id: ID,
+    /// Its SHA-256 fingerprint, `SHA256:…`: what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the host
+    /// itself. The server's `contact` tells the key that the platform is shown.
+    pub(super) fingerprint: String,
+}
+
+/// A server whose clients are to wait.
+#[derive(InputObject)]
+pub(super) struct DisableServerInput {
+    /// Which.
+    pub(super) server_id: ID,
+}
+
+/// A server that was disabled.
+#[derive(InputObject)]
+pub(super) struct EnableServerInput {
+    /// Which.
+    pub(super) server_id: ID,
+}
+
+/// A server that is to be given up.
+#[derive(InputObject)]
+pub(super) struct RetireServerInput {
+    /// Which.
+    pub(super) server_id: ID,
 }
 
 /// A client that is to be recorded.

@@ -21,6 +21,14 @@ use crate::error::Outcome;
 pub(super) enum MutationPayload {
     /// Of `registerServer`.
     RegisterServer(RegisterServerPayload),
+    /// Of `pinHostKey`.
+    PinHostKey(PinHostKeyPayload),
+    /// Of `disableServer`.
+    DisableServer(DisableServerPayload),
+    /// Of `enableServer`.
+    EnableServer(EnableServerPayload),
+    /// Of `retireServer`.
+    RetireServer(RetireServerPayload),
     /// Of `createClient`.
     CreateClient(CreateClientPayload),
     /// Of `provisionClient`.
@@ -60,6 +68,42 @@ impl From<Outcome<Server>> for RegisterServerPayload {
 
 fn waiting(awaited: Awaited) -> Approval {
     Approval(awaited.seen)
+}
+
+/// What `pinHostKey` gives.
+#[derive(SimpleObject)]
+pub(super) struct PinHostKeyPayload {
+    /// The server; null when there are user errors.
+    pub(super) server: Option<VpnServer>,
+    /// What the caller can put right; then nothing was changed. Empty when it was done.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// What `disableServer` gives.
+#[derive(SimpleObject)]
+pub(super) struct DisableServerPayload {
+    /// The server; null when there are user errors.
+    pub(super) server: Option<VpnServer>,
+    /// What the caller can put right; then nothing was changed. Empty when it was done.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// What `enableServer` gives.
+#[derive(SimpleObject)]
+pub(super) struct EnableServerPayload {
+    /// The server; null when there are user errors.
+    pub(super) server: Option<VpnServer>,
+    /// What the caller can put right; then nothing was changed. Empty when it was done.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// What `retireServer` gives.
+#[derive(SimpleObject)]
+pub(super) struct RetireServerPayload {
+    /// The server; null when there are user errors.
+    pub(super) server: Option<VpnServer>,
+    /// What the caller can put right; then nothing was changed. Empty when it was done.
+    pub(super) user_errors: Vec<UserError>,
 }
 
 /// What `createClient` gives.

@@ -5,6 +5,8 @@ mod abuse;
 #[cfg(test)]
 mod execution;
 #[cfg(test)]
+mod fleet;
+#[cfg(test)]
 mod graphiql;
 #[cfg(test)]
 mod guide;

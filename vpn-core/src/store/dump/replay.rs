@@ -61,7 +61,9 @@ impl Store {
 impl Tx {
     /// Writes a row of a table whose rows have no history: settings, servers, idempotency keys.
     pub async fn replay_plain(&mut self, table: Table, row: &Row) -> Result<(), StoreError> {
-        let columns: Vec<&'static str> = table.columns().iter().map(|(name, _)| *name).collect();
+        // What an older schema did not have yet gets its default.
+        let columns = table.columns().iter().map(|(name, _)| *name).filter(|name| row.has(name));
+        let columns: Vec<&'static str> = columns.collect();
         self.insert(table, row, &columns).await
     }
 

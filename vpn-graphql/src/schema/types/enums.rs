@@ -15,6 +15,34 @@ pub(crate) enum ClientStatus {
     Revoked,
 }
 
+/// What may be done on a VPN host.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::ServerState")]
+pub(crate) enum ServerState {
+    /// Its host key has not been confirmed: nothing is asked of it.
+    Unconfirmed,
+    /// Everything.
+    Active,
+    /// Nobody is let in there any more for now; what was accepted before is done, and revocations always.
+    Disabled,
+    /// Nothing, for good. All its clients are revoked.
+    Retired,
+}
+
+/// Whether a VPN host's OpenVPN server runs.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::VpnServer")]
+pub(crate) enum OpenVpnState {
+    /// It answered.
+    Running,
+    /// Its process is dead: nobody is connected.
+    Stopped,
+    /// The host is set up without one.
+    Absent,
+    /// It lives and does not answer: who is connected is not known.
+    Unreachable,
+}
+
 /// What a job does.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "domain::JobKind")]

@@ -5,6 +5,7 @@ mod audit;
 mod audit_tree;
 mod client;
 mod connection;
+mod contact;
 mod enums;
 mod event;
 mod health;
