@@ -1,6 +1,7 @@
 //! The use cases: what they refuse, what they remember, and who may.
 
 mod access;
+mod approvals;
 mod clients;
 mod database_away;
 mod idempotency;

@@ -107,6 +107,14 @@ pub enum Action {
     TokenCreated,
     /// A token was ended.
     TokenRevoked,
+    /// Something was asked for that needs a second person.
+    ApprovalRequested,
+    /// A second person approved it, and it was done.
+    ApprovalApproved,
+    /// A second person denied it.
+    ApprovalDenied,
+    /// Nobody decided in time.
+    ApprovalExpired,
     /// Somebody without, or with wrong, credentials was turned away.
     AuthenticationRefused,
     /// Somebody was turned away for lack of permission.
@@ -134,6 +142,10 @@ impl Action {
             Self::ProfileDelivered,
             Self::TokenCreated,
             Self::TokenRevoked,
+            Self::ApprovalRequested,
+            Self::ApprovalApproved,
+            Self::ApprovalDenied,
+            Self::ApprovalExpired,
             Self::AuthenticationRefused,
             Self::PermissionRefused,
         ]
@@ -159,6 +171,10 @@ impl Action {
             Self::ProfileDelivered => "a profile was handed out; the platform no longer has it",
             Self::TokenCreated => "a token was made",
             Self::TokenRevoked => "a token was ended",
+            Self::ApprovalRequested => "something was asked for that needs a second person",
+            Self::ApprovalApproved => "a second person approved it; what was done stands beside it",
+            Self::ApprovalDenied => "a second person denied it",
+            Self::ApprovalExpired => "nobody decided in time; it is only noted, and changes nobody's access",
             Self::AuthenticationRefused => "somebody without, or with wrong, credentials was turned away",
             Self::PermissionRefused => "somebody was turned away whose role does not include it",
             Self::Job(_, act) => act.meaning(),
@@ -185,6 +201,10 @@ impl Action {
             Self::ProfileDelivered => "profile.delivered",
             Self::TokenCreated => "token.created",
             Self::TokenRevoked => "token.revoked",
+            Self::ApprovalRequested => "approval.requested",
+            Self::ApprovalApproved => "approval.approved",
+            Self::ApprovalDenied => "approval.denied",
+            Self::ApprovalExpired => "approval.expired",
             Self::AuthenticationRefused => "authentication.refused",
             Self::PermissionRefused => "permission.refused",
             Self::Job(Provision, act) => match act {

@@ -74,6 +74,12 @@ pub const KEYS: &[Key] = &[
         "server",
         "what stands there and which role it gives, the first that fits: `vpn-admins=admin, staff=operator`; required with `oidc_issuer`",
     ),
+    key(
+        "two_person",
+        "server",
+        "mutations that need a second person, separated by commas: any of `registerServer, createClient, provisionClient, revokeClient, retryJob, createToken`; none",
+    ),
+    key("approval_hours", "server", "how long a request waits for the second person, in hours, 1 to 720; `24`"),
     key("drain_seconds", "both", "how long a stopping process waits for what it has begun; `30`"),
     key("concurrency", "worker", "jobs at once, 1 to 64; `8`"),
     key("ssh_timeout_seconds", "worker", "for one request to a VPN host; `45`"),

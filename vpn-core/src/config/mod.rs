@@ -16,7 +16,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use crate::{oidc::ProviderOptions, store::StoreOptions};
+use crate::{oidc::ProviderOptions, service::TwoPersonRule, store::StoreOptions};
 
 pub use keys::{KEYS, Key};
 pub use network::Network;
@@ -118,6 +118,8 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<Network>,
     /// Whose signed tokens are taken.
     pub provider: Option<ProviderOptions>,
+    /// What needs a second person.
+    pub two_person: TwoPersonRule,
 }
 
 /// What `vpn-worker` needs.
@@ -180,6 +182,14 @@ impl ServerConfig {
             drain: given.seconds("drain_seconds", Duration::from_secs(30)),
             trusted_proxies: given.list("trusted_proxies", "a list of networks, such as 10.0.0.0/8, 192.0.2.7"),
             provider: sign_on::provider(&mut given),
+            two_person: TwoPersonRule {
+                operations: given.list(
+                    "two_person",
+                    "a list of registerServer, createClient, provisionClient, revokeClient, retryJob, createToken \
+                     (deliverProfile and revokeToken cannot wait for a second person)",
+                ),
+                lasts: Duration::from_hours(given.within("approval_hours", 24, 1, 720)),
+            },
         };
         given.finish()?;
         Ok(config)

@@ -59,6 +59,10 @@ id!(
     TokenId, "tok"
 );
 id!(
+    /// Something that waits for a second person.
+    ApprovalId, "apr"
+);
+id!(
     /// One request of a caller, for finding its traces.
     RequestId, "req"
 );

@@ -17,6 +17,7 @@ use crate::{
     domain::{JobFailure, JobId, JobKind, JobState},
     events::Events,
     queue::{Doorbell, MAX_IN_QUEUE, QueueHealth},
+    service::{expire, expired},
     store::{Due, Store, StoreError},
 };
 
@@ -69,6 +70,7 @@ impl Sweeper {
             if forgotten.is_none_or(|at: Instant| at.elapsed() > FORGET_EVERY) {
                 forgotten = Some(Instant::now());
                 self.forget_old_keys().await;
+                self.note_expired_approvals().await;
             }
             if let Err(error) = self.sweep().await {
                 tracing::warn!(error.code = error.code(), %error, "the sweeper could not read or write the database");
@@ -85,6 +87,26 @@ impl Sweeper {
         };
         if let Err(error) = forgotten.await {
             tracing::debug!(error.code = error.code(), "old idempotency keys were not forgotten");
+        }
+    }
+
+    /// That nobody can approve them any more needs nobody to notice; this only puts it on record.
+    async fn note_expired_approvals(&self) {
+        let noted = async {
+            for asked in self.store.read().await?.lapsed_approvals(SLICE).await? {
+                let mut tx = self.store.begin().await?;
+                match expire(&mut tx, &asked).await {
+                    Ok(()) => drop(tx.commit(expired(&asked), []).await?),
+                    // Another worker was faster.
+                    Err(StoreError::Fenced) => {}
+                    Err(other) => return Err(other),
+                }
+            }
+            Ok::<(), StoreError>(())
+        };
+        match noted.await {
+            Ok(()) => self.events.announce(),
+            Err(error) => tracing::debug!(error.code = error.code(), "expired approvals were not noted"),
         }
     }
 

@@ -4,12 +4,14 @@
 //! first; a refusal is audited. What a caller can put right comes back as [`Error::Rejected`], and
 //! then nothing was changed.
 
+mod approvals;
 mod audit;
 mod bucket;
 mod clients;
 mod health;
 mod live;
 mod local;
+mod mutation;
 mod once;
 mod profiles;
 mod reads;
@@ -42,6 +44,8 @@ use crate::{
     vault::Vault,
 };
 
+pub use approvals::{Awaited, SeenApproval, TwoPersonRule};
+pub(crate) use approvals::{expire, expired};
 pub use audit::{
     AuditTree, Checkpointer, Rhythm, SealError, SealPlan, SealUpTo, VerifyError, export_audit_log, finish_sealing,
     plan_seal, seal_audit_log, verify_audit_log, verify_audit_log_against, verify_audit_log_with_segments,
@@ -88,6 +92,7 @@ pub struct Platform {
     uses: Arc<uses::Uses>,
     throttle: Arc<throttle::Throttle>,
     provider: Option<Arc<Provider>>,
+    two_person: Arc<TwoPersonRule>,
 }
 
 impl std::fmt::Debug for Platform {
@@ -116,6 +121,7 @@ impl Platform {
             uses: Arc::default(),
             throttle: Arc::default(),
             provider: None,
+            two_person: Arc::default(),
         }
     }
 

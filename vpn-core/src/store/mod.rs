@@ -4,6 +4,7 @@
 //! A change and its audit entry are one transaction: [`Tx::commit`] takes the entry, so a change
 //! without one cannot be committed. Times come from the database's clock ([`Tx::at`]).
 
+mod approvals;
 mod audit;
 mod clients;
 mod connect;
@@ -28,6 +29,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Transaction, any::AnyRow, pool::PoolConn
 
 use crate::{audit::Entry, clock::Timestamp};
 
+pub use approvals::{ApprovalFilter, Decision};
 pub use audit::{AuditFilter, Head};
 pub use clients::{ClientFilter, NewClient};
 pub use connect::{Opened, StoreOptions};

@@ -8,7 +8,7 @@ use vpn_core::{
 
 use super::{
     cursor::filter_id,
-    types::{ClientStatus, DateTime, JobKind, JobState, Role, Scope},
+    types::{ApprovalState, ClientStatus, DateTime, JobKind, JobState, Role, Scope, TwoPersonOperation},
 };
 
 /// Instants from one to another. What is left out has no limit.
@@ -117,6 +117,27 @@ pub(super) struct TokenFilter {
 impl From<TokenFilter> for store::TokenFilter {
     fn from(filter: TokenFilter) -> Self {
         Self { principal: filter.principal, active: filter.active }
+    }
+}
+
+/// Which approvals. What is left out does not matter.
+#[derive(InputObject, Default)]
+pub(super) struct ApprovalFilter {
+    /// In this state now.
+    state: Option<ApprovalState>,
+    /// Of this mutation.
+    operation: Option<TwoPersonOperation>,
+    /// Asked for by this principal.
+    requested_by: Option<String>,
+}
+
+impl From<ApprovalFilter> for store::ApprovalFilter {
+    fn from(filter: ApprovalFilter) -> Self {
+        Self {
+            state: filter.state.map(Into::into),
+            operation: filter.operation.map(Into::into),
+            requested_by: filter.requested_by,
+        }
     }
 }
 
@@ -295,4 +316,20 @@ impl From<CreateTokenInput> for service::CreateToken {
 pub(super) struct RevokeTokenInput {
     /// Which.
     pub(super) token_id: ID,
+}
+
+/// What somebody else asked for, and is to be done.
+#[derive(InputObject)]
+pub(super) struct ApproveRequestInput {
+    /// Which.
+    pub(super) approval_id: ID,
+}
+
+/// What somebody else asked for, and is not to be done.
+#[derive(InputObject)]
+pub(super) struct DenyRequestInput {
+    /// Which.
+    pub(super) approval_id: ID,
+    /// Why: 1 to 500 characters, one line. It goes into the audit log.
+    pub(super) reason: String,
 }
