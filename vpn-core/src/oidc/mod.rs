@@ -105,7 +105,7 @@ impl std::fmt::Debug for Provider {
 impl Provider {
     /// Nothing is fetched yet, so an issuer that is away does not keep a server from starting.
     pub fn new(options: ProviderOptions) -> Result<Self, ProviderError> {
-        let source = Source::new(&options.issuer, options.keys_url.clone(), options.patience.answer)?;
+        let source = Source::new(&options.issuer, options.keys_url.as_deref(), options.patience.answer)?;
         Ok(Self { keys: Keys::new(source, options.patience), options })
     }
 

@@ -132,7 +132,7 @@ impl Platform {
     ) -> Result<Server, Error> {
         tx.set_server(server.id, state, host_key.as_deref()).await?;
         self.commit(tx, entry, Vec::new()).await?;
-        Ok(Server { state, host_key, ..server })
+        Ok(Server { host_key, state, ..server })
     }
 }
 
