@@ -184,7 +184,7 @@ place() {
 begin() {
   [ "$(id -u)" -eq 0 ] || die 77 'only root can install; run it with sudo'
   here=$(cd -P -- "${0%/*}" && pwd)
-  for file in gate vpn-host setup sessions; do
+  for file in gate vpn-host setup sessions tls-crypt-v2-verify; do
     [ -x "$here/libexec/$file" ] || die 66 "libexec/$file is missing next to install.sh; unpack the whole release"
   done
   [ -r /etc/debian_version ] || die 69 'this is no Debian; install.sh knows Debian 12 only'
@@ -268,7 +268,8 @@ scripts_switch() {
 state_directory() {
   [ -d "$state" ] || install -d -m 0711 -o "$user" -g "$(id -g "$user")" "$state" || die 74 "cannot make $state; make its parent directory"
   set -- --state "$state" --remote "$remote" --port "$port" --proto "$proto" --network "$network" --dev "$dev" \
-    --crl-days "$crl_days" --management "$run/management.sock" --pidfile "$run/openvpn.pid" --ssh-user "$user"
+    --crl-days "$crl_days" --management "$run/management.sock" --pidfile "$run/openvpn.pid" --ssh-user "$user" \
+    --scripts "$link"
   [ -z "$local" ] || set -- "$@" --local "$local"
   as_account "$versions/$version/setup" "$@" >"$work/setup" || die "$?" 'setup failed; its message is above'
 }
@@ -336,7 +337,7 @@ RuntimeDirectory=vpn-host
 RuntimeDirectoryMode=0755
 ExecStart=/usr/sbin/openvpn --suppress-timestamps --config $state/server/openvpn.conf
 CapabilityBoundingSet=CAP_IPC_LOCK CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_NET_RAW CAP_SETGID CAP_SETUID CAP_SETPCAP CAP_SYS_CHROOT CAP_DAC_OVERRIDE CAP_AUDIT_WRITE
-LimitNPROC=10
+LimitNPROC=100
 DeviceAllow=/dev/null rw
 DeviceAllow=/dev/net/tun rw
 ProtectSystem=true
@@ -405,7 +406,9 @@ services_start() {
   place "$etc/openvpn.started" <"$work/openvpn"
 }
 
-openvpn_input() { sha256sum "$units/vpn-host-openvpn.service" "$state/server/openvpn.conf" "$state/server/server.crt"; }
+openvpn_input() {
+  sha256sum "$units/vpn-host-openvpn.service" "$state/server/openvpn.conf" "$state/server/server.crt" "$state/server/tls-crypt-v2.key"
+}
 
 services_by_hand() {
   cat <<END
@@ -415,7 +418,7 @@ systemd does not run here, so nothing was started. At every start of the machine
   mkdir -p $run && /usr/sbin/openvpn --daemon vpn-host --config $state/server/openvpn.conf
 Every day, as $user, from cron for example (OpenVPN refuses everybody once the CRL has expired):
   printf 'vpn-host 1\nverb=crl\nend=20\n' | $link/vpn-host $state
-Now: an sshd that runs already needs a reload, an OpenVPN that runs a restart if options changed.
+Now: an sshd that runs already needs a reload, an OpenVPN that runs a restart if options or the version changed.
 END
 }
 

@@ -50,15 +50,20 @@ issue_commit() {
     set -- "$@" tmp/name
   fi
   sync -d "$@" || write_failed
+  tls_crypt_admit
   [ ! -e tmp/intent ] || mv -fT tmp/intent "intent/$serial" || write_failed
   [ ! -e tmp/name ] || mv -fT tmp/name "names/$name" || write_failed
-  sync intent names || write_failed
+  sync intent names pub/admitted || write_failed
   mv -fT tmp/profile "issued/$serial" || write_failed # the commit point
   sync issued || write_failed
   issue_reply 0
 }
 
 issue_replay() {
+  if [ ! -e "pub/admitted/$serial" ]; then
+    tls_crypt_admit
+    sync pub/admitted || write_failed
+  fi
   if ! name_held; then
     write tmp/name "$serial"
     commit tmp/name "names/$name"
@@ -67,10 +72,8 @@ issue_replay() {
 }
 
 issue_reply() { # REPLAYED
-  case $verb in
-    sign) issue_key=absent ;;
-    *) if profile_has_key; then issue_key=present; else issue_key=forgotten; fi ;;
-  esac
+  issue_key=forgotten
+  ! profile_whole || case $verb in sign) issue_key=absent ;; *) issue_key=present ;; esac
   reply_begin
   reply_field name "$name"
   reply_field serial "$serial"
@@ -112,40 +115,50 @@ sign_failed() {
   openssl_failed 'sign the csr'
 }
 
-# The private key is the last block, so that forgetting it is cutting the end.
+# The keys are the last blocks, so that forgetting them is cutting the end.
 profile_make() {
   case $certificate in
     '-----BEGIN CERTIFICATE-----'*'-----END CERTIFICATE-----') ;;
     *) openssl_failed 'make a certificate' ;;
   esac
-  profile=$(cat etc/profile-head.part) || die 70 'etc/profile-head.part is lost; run setup again'
+  [ -n "$tls_crypt_key" ] || tls_crypt_make
+  profile=$(cat etc/profile.part) || die 70 'etc/profile.part is lost; run setup again'
   profile="# vpn-host $serial $name$NL$profile$NL<cert>$NL$certificate$NL</cert>"
+  profile="$profile$NL<tls-crypt-v2>$NL$tls_crypt_key$NL</tls-crypt-v2>"
   [ -z "$key" ] || profile="$profile$NL<key>$NL$key</key>"
 }
 
 profile_read() {
   profile=$(cat "issued/$serial") || die 70 "issued/$serial cannot be read; check the disk"
   case $profile in
-    "# vpn-host $serial $name$NL"*"$NL</cert>" | "# vpn-host $serial $name$NL"*"$NL</key>") ;;
+    "# vpn-host $serial $name$NL"*"$NL</cert>" | "# vpn-host $serial $name$NL"*"$NL</tls-crypt-v2>" | "# vpn-host $serial $name$NL"*"$NL</key>") ;;
     *) die 70 "issued/$serial is damaged; restore it from the backup" ;;
   esac
 }
 
-profile_has_key() {
-  case $profile in *"$NL<key>$NL"*) ;; *) return 1 ;; esac
+# Profiles of hosts that had one tls-crypt key for all have none of their own: with "sign"
+# there is nothing secret in those.
+profile_whole() {
+  case $verb:$profile in
+    *"$NL<tls-crypt-v2>$NL"* | *"$NL<key>$NL"* | sign:*"$NL<tls-crypt>$NL"*) ;;
+    *) return 1 ;;
+  esac
 }
 
-# The platform has stored the profile: the host forgets the private key.
+# The platform has stored the profile: the host forgets the keys in it.
 verb_ack() {
   [ ! -e "revoked/$serial" ] || die 66 'the serial is revoked; its profile and key are gone'
   [ -e "issued/$serial" ] || die 65 'the serial was never issued on this host; issue it first'
   [ -e "intent/$serial" ] || die 70 "intent/$serial is lost; restore it from the backup"
   owner_check "intent/$serial"
   profile_read
-  if profile_has_key; then
-    write tmp/profile "${profile%%"$NL<key>$NL"*}"
-    commit tmp/profile "issued/$serial" # the commit point
-  fi
+  case $profile in
+    *"$NL</cert>") ;;
+    *)
+      write tmp/profile "${profile%%"$NL</cert>$NL"*}$NL</cert>"
+      commit tmp/profile "issued/$serial" # the commit point
+      ;;
+  esac
   reply_begin
   reply_field key forgotten
   reply_send

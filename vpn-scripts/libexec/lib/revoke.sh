@@ -40,12 +40,14 @@ revoke_bury() {
   sync revoked || write_failed
 }
 
-# The profile with its key goes, and the name becomes free.
+# The profile with its keys goes, OpenVPN refuses the serial from now on, and the name becomes
+# free.
 revoke_clear() {
   set --
-  [ ! -e "issued/$serial" ] || set -- "issued/$serial"
+  [ ! -e "pub/admitted/$serial" ] || set -- "pub/admitted/$serial"
+  [ ! -e "issued/$serial" ] || set -- "$@" "issued/$serial"
   ! name_held || set -- "$@" "names/$name"
   [ $# -gt 0 ] || return 0
   rm -f -- "$@" || write_failed
-  sync issued names || write_failed
+  sync pub/admitted issued names || write_failed
 }

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2154 # shared with the other parts
 # The state directory: one writer at a time, and files that are whole or absent.
 
-state_dirs='etc ca server intent issued names fence revoked pub tmp'
+state_dirs='etc ca server intent issued names fence revoked pub pub/admitted tmp'
 
 state_open() {
   case $1 in /*) ;; *) die 70 'the state directory must be an absolute path' ;; esac

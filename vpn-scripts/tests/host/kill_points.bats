@@ -61,7 +61,7 @@ failed_well() {
 # What a request leaves in tmp/ goes with the next one that takes the lock.
 nothing_left_in_tmp() {
   serve < <(request verb=list)
-  run ! grep -rl 'PRIVATE KEY' "$state/tmp"
+  run ! grep -rl 'PRIVATE KEY\|tls-crypt' "$state/tmp"
 }
 
 an_issued_one() {
@@ -73,7 +73,7 @@ one_certificate() {
   payload >"$BATS_TEST_TMPDIR/profile"
   assert_profile "$BATS_TEST_TMPDIR/profile"
   cmp "$BATS_TEST_TMPDIR/profile" "$state/issued/$serial"
-  [ "$(cd "$state" && echo issued/* intent/* names/*)" = "issued/$serial intent/$serial names/$name" ]
+  [ "$(cd "$state" && echo issued/* intent/* names/* pub/admitted/*)" = "issued/$serial intent/$serial names/$name pub/admitted/$serial" ]
 }
 
 one_key() {
@@ -89,13 +89,14 @@ no_key() {
 
 forgotten() {
   [ "$(value key)" = forgotten ]
-  run ! grep -rq 'PRIVATE KEY' "$state/issued" "$state/tmp"
+  run ! grep -rq 'PRIVATE KEY\|tls-crypt' "$state/issued" "$state/tmp"
   assert_profile "$state/issued/$serial"
 }
 
 one_revocation() {
   [ "$(value published)" = yes ]
   [ "$(crl_text | grep 'Serial Number: ')" = "    Serial Number: $serial" ]
+  [ "$(files pub/admitted)" -eq 0 ]
   [ "$(ls "$state/issued" "$state/names" "$state/revoked")" = "$state/issued:"$'\n\n'"$state/names:"$'\n\n'"$state/revoked:"$'\n'"$serial" ]
 }
 

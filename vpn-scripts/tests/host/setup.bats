@@ -21,9 +21,9 @@ conf() { "$shell" "$libexec/setup" --state "$state" --remote vpn.example.net --p
 @test "a second run keeps keys, identity and everything issued" {
   issue
   payload >"$BATS_TEST_TMPDIR/first"
-  cat "$state"/ca/* "$state"/server/server.* "$state/server/tc.key" "$state/revoked.log" >"$BATS_TEST_TMPDIR/kept"
+  cat "$state"/ca/* "$state"/server/server.* "$state/server/tls-crypt-v2.key" "$state/revoked.log" >"$BATS_TEST_TMPDIR/kept"
   run -0 make_state
-  cat "$state"/ca/* "$state"/server/server.* "$state/server/tc.key" "$state/revoked.log" | cmp - "$BATS_TEST_TMPDIR/kept"
+  cat "$state"/ca/* "$state"/server/server.* "$state/server/tls-crypt-v2.key" "$state/revoked.log" | cmp - "$BATS_TEST_TMPDIR/kept"
   [[ $output == *"$(grep host_id "$state/etc/host.conf")"* ]]
   issue
   [ "$(value replayed)" = 1 ]

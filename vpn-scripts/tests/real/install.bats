@@ -60,7 +60,7 @@ over_ssh() {
 }
 
 everything_kept() {
-  in_world sh -c 'cd /var/lib/vpn-host && cat ca/* server/server.* server/tc.key etc/host.conf revoked.log issued/* intent/* fence/*' | sha256sum
+  in_world sh -c 'cd /var/lib/vpn-host && cat ca/* server/server.* server/tls-crypt-v2.key etc/host.conf revoked.log issued/* intent/* fence/*' | sha256sum
 }
 
 @test "bad options are refused before anything is done, and the error names the cure" {

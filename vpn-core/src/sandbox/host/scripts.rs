@@ -26,8 +26,10 @@ const SCRIPTS: &[(&str, &str)] = &[
     script!("lib/revoke.sh"),
     script!("lib/sessions.sh"),
     script!("lib/state.sh"),
+    script!("lib/tls_crypt.sh"),
     script!("sessions"),
     script!("setup"),
+    script!("tls-crypt-v2-verify"),
     script!("vpn-host"),
 ];
 
