@@ -38,6 +38,8 @@ install.sh                                                  upgrade, all options
   --network CIDR         10.88.0.0/24, from /16 to /29: the addresses of the clients
   --local ADDRESS        address that OpenVPN listens on; all when left out
   --dev tun|tunN         tun
+  --static-addresses N   0: so many at the end of the network are for clients with an address
+                         of their own, and given to nobody else
   --crl-days N           30: how long a CRL is valid; a timer renews it every day
   --help
 END
@@ -60,8 +62,8 @@ tab=$(printf '\t')
 
 # --- options ----------------------------------------------------------------------
 
-remembered='remote ssh_host user state port proto network local dev crl_days'
-remote='' ssh_host='' user='' state='' port='' proto='' network='' local='' dev='' crl_days=''
+remembered='remote ssh_host user state port proto network local dev static_addresses crl_days'
+remote='' ssh_host='' user='' state='' port='' proto='' network='' local='' dev='' static_addresses='' crl_days=''
 keys=
 
 options_read() {
@@ -80,6 +82,7 @@ options_read() {
       --network) network=$2 ;;
       --local) local=$2 ;;
       --dev) dev=$2 ;;
+      --static-addresses) static_addresses=$2 ;;
       --crl-days) crl_days=$2 ;;
       *) bad "$1 is not known" ;;
     esac
@@ -98,7 +101,7 @@ options_recall() {
 
 options_check() {
   : "${user:=vpn-host}" "${state:=/var/lib/vpn-host}" "${port:=1194}" "${proto:=udp}"
-  : "${network:=10.88.0.0/24}" "${dev:=tun}" "${crl_days:=30}"
+  : "${network:=10.88.0.0/24}" "${dev:=tun}" "${static_addresses:=0}" "${crl_days:=30}"
   [ -n "$remote" ] || bad '--remote is missing: the name or address that VPN clients connect to'
   : "${ssh_host:=$remote}"
   case $ssh_host in [!A-Za-z0-9:]* | *[!A-Za-z0-9.:-]*) bad '--ssh-host must be a host name or an address' ;; esac
@@ -269,7 +272,7 @@ state_directory() {
   [ -d "$state" ] || install -d -m 0711 -o "$user" -g "$(id -g "$user")" "$state" || die 74 "cannot make $state; make its parent directory"
   set -- --state "$state" --remote "$remote" --port "$port" --proto "$proto" --network "$network" --dev "$dev" \
     --crl-days "$crl_days" --management "$run/management.sock" --pidfile "$run/openvpn.pid" --ssh-user "$user" \
-    --scripts "$link"
+    --static-addresses "$static_addresses" --scripts "$link"
   [ -z "$local" ] || set -- "$@" --local "$local"
   as_account "$versions/$version/setup" "$@" >"$work/setup" || die "$?" 'setup failed; its message is above'
 }

@@ -15,7 +15,7 @@ verb_hello() {
   crl_next_update pub/crl.pem
   reply_begin
   reply_field version 1
-  reply_field capabilities issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check
+  reply_field capabilities issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check,ccd
   reply_field host_id "$conf_host_id"
   reply_field ca_sha256 "$hello_ca"
   reply_field crl_number "$crl_number"
@@ -65,7 +65,7 @@ check_modes() {
     die 70 'a file of the state directory is lost; restore it from the backup'
   while read -r check_file check_mode check_owner; do
     case $check_file in
-      . | pub/admitted) check_wants=711 ;;
+      . | pub/admitted | pub/ccd) check_wants=711 ;;
       pub) check_wants=755 ;;
       */* | lock | revoked.log) check_wants=600 ;;
       *) check_wants=700 ;;

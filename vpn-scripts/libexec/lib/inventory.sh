@@ -55,7 +55,7 @@ inventory_line() {
     read -r inventory_name inventory_client _ <"revoked/$1" || :
   elif [ -e "intent/$1" ]; then
     inventory_state=bound
-    read -r inventory_name inventory_client inventory_verb <"intent/$1" || :
+    read -r inventory_name inventory_client inventory_verb _ <"intent/$1" || :
     [ ! -e "issued/$1" ] || inventory_issued "$1"
   elif [ -e "issued/$1" ]; then
     die 70 "intent/$1 is lost; restore it from the backup"

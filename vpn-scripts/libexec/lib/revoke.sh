@@ -46,8 +46,13 @@ revoke_clear() {
   set --
   [ ! -e "pub/admitted/$serial" ] || set -- "pub/admitted/$serial"
   [ ! -e "issued/$serial" ] || set -- "$@" "issued/$serial"
-  ! name_held || set -- "$@" "names/$name"
+  ccd_held
+  [ -z "$ccd_held" ] || set -- "$@" "addresses/$ccd_held"
+  if name_held; then
+    [ ! -e "pub/ccd/$name" ] || set -- "$@" "pub/ccd/$name"
+    set -- "$@" "names/$name"
+  fi
   [ $# -gt 0 ] || return 0
   rm -f -- "$@" || write_failed
-  sync pub/admitted issued names || write_failed
+  sync pub/admitted pub/ccd addresses issued names || write_failed
 }

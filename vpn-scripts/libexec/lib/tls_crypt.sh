@@ -27,7 +27,7 @@ tls_crypt_failed() {
 # Before the lock is taken, because it takes as long as a third of an issue: only the serial
 # goes into it. Who finds the serial issued under the lock has no use for it.
 tls_crypt_prepare() {
-  [ -e "issued/$serial" ] || [ -e "revoked/$serial" ] || tls_crypt_make
+  [ -z "$days" ] || [ -e "issued/$serial" ] || [ -e "revoked/$serial" ] || tls_crypt_make
 }
 
 # The file is empty: that it is there is all. The caller syncs the directory.

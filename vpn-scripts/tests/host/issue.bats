@@ -48,7 +48,7 @@ setup() {
 @test "another worker with a higher fence gets the same bytes" {
   issue
   payload >"$BATS_TEST_TMPDIR/first"
-  fence=11 attempt=$other_attempt days=99
+  fence=11 attempt=$other_attempt
   issue
   expect 0
   [ "$(value replayed)" = 1 ]

@@ -5,7 +5,7 @@
 
 setup_file() {
   load ../helper
-  make_template
+  make_template --static-addresses 10
 }
 
 setup() {
@@ -113,6 +113,34 @@ one_revocation() {
 @test "issue converges when any of its commands fails" {
   least=13
   at_every_call fail one_key issue "days=$days"
+}
+
+one_key_and_address() {
+  one_key
+  [ "$(<"$state/pub/ccd/$name")" = "# $serial"$'\n''ifconfig-push 10.88.0.250 255.255.255.0'$'\n''push "route 10.20.0.0 255.255.0.0"' ]
+  [ "$(cd "$state" && echo addresses/*)" = addresses/10.88.0.250 ]
+}
+
+@test "issue with an address converges when vpn-host is killed before any of its commands" {
+  least=15
+  at_every_call before one_key_and_address issue "days=$days" address=10.88.0.250 route=10.20.0.0/16
+}
+
+@test "issue with an address converges when any of its commands fails" {
+  least=15
+  at_every_call fail one_key_and_address issue "days=$days" address=10.88.0.250 route=10.20.0.0/16
+}
+
+no_revoked_address() {
+  one_revocation
+  [ "$(files addresses) $(files pub/ccd)" = '0 0' ]
+}
+
+@test "revoke of a serial with an address converges when any of its commands fails" {
+  least=20
+  ask issue "days=$days" address=10.88.0.250 route=10.20.0.0/16
+  expect 0
+  at_every_call fail no_revoked_address revoke
 }
 
 @test "sign converges when vpn-host is killed before any of its commands" {

@@ -221,7 +221,7 @@ upgrade() { # N: to a version of its own
   [[ $output == *'443/udp'* ]]
   seen /var/lib/vpn-host/server/openvpn.conf >"$BATS_TEST_TMPDIR/conf"
   grep -qx 'port 443' "$BATS_TEST_TMPDIR/conf"
-  grep -qx 'server 10.77.0.0 255.255.255.0' "$BATS_TEST_TMPDIR/conf"
+  grep -qx 'server 10.77.0.0 255.255.255.0 nopool' "$BATS_TEST_TMPDIR/conf"
   grep -qx 'dev tun9' "$BATS_TEST_TMPDIR/conf"
 }
 

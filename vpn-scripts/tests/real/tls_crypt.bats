@@ -7,7 +7,7 @@ setup_file() {
   load ../helper
   load ../world
   load ../tunnel
-  make_tunnel
+  make_tunnel --static-addresses 10
 }
 
 teardown_file() {
@@ -40,7 +40,7 @@ make_old_host() {
 
 upgrade() {
   in_world "$shell" "$BATS_FILE_TMPDIR/libexec/setup" --state "$state" --remote 192.0.2.1 --local 192.0.2.1 \
-    --management "$BATS_FILE_TMPDIR/m" --pidfile "$BATS_FILE_TMPDIR/pid" --scripts "$BATS_FILE_TMPDIR/libexec" "$@"
+    --management "$BATS_FILE_TMPDIR/m" --pidfile "$BATS_FILE_TMPDIR/pid" --scripts "$BATS_FILE_TMPDIR/libexec" --static-addresses 10 "$@"
 }
 
 comes_in() {
@@ -147,6 +147,28 @@ with_key() { # FILE
 @test "the metadata's file is gone after the handshake" {
   run -0 in_world find /tmp -maxdepth 1 -user nobody -name 'openvpn_*'
   [ -z "$output" ]
+}
+
+@test "a client gets its address and its routes, and others none of them" {
+  client_of frank f
+  ask issue "days=$days" address=10.88.0.250 route=10.20.0.0/16
+  expect 0
+  payload >"$profile"
+  start_client
+  connected
+  in_world ip -n there -brief address show dev tun-frank | grep -q ' 10.88.0.250/24'
+  in_world ip -n there route show 10.20.0.0/16 | grep -q 'dev tun-frank'
+  reachable
+  client_of alice a
+  start_client
+  connected
+  in_world ip -n there -brief address show dev tun-alice | grep -q ' 10.88.0.2/24'
+  [ -z "$(in_world ip -n there route show 10.20.0.0/16 dev tun-alice)" ]
+  end_client
+  client_of frank f
+  ask revoke
+  expect 0
+  end_client
 }
 
 @test "over TCP as well: who is issued comes in, who is revoked is refused before TLS" {
