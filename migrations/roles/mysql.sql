@@ -14,6 +14,7 @@ GRANT SELECT, INSERT ON audit_log TO 'vpn_app'@'%';
 GRANT SELECT, UPDATE ON audit_head TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON tokens TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON profiles TO 'vpn_app'@'%';
+GRANT SELECT, INSERT, UPDATE ON profile_links TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, DELETE ON idempotency_keys TO 'vpn_app'@'%';
 
 GRANT SELECT ON settings TO 'vpn_auditor'@'%';

@@ -9,9 +9,9 @@
 -- Who does not own a table cannot drop it, truncate it, or take its triggers away.
 GRANT USAGE ON SCHEMA public TO vpn_app, vpn_auditor;
 
-GRANT SELECT ON settings, servers, clients, jobs, audit_log, audit_head, tokens, profiles, idempotency_keys TO vpn_app;
-GRANT INSERT ON servers, clients, jobs, audit_log, tokens, profiles, idempotency_keys TO vpn_app;
-GRANT UPDATE ON clients, jobs, audit_head, tokens, profiles TO vpn_app;
+GRANT SELECT ON settings, servers, clients, jobs, audit_log, audit_head, tokens, profiles, profile_links, idempotency_keys TO vpn_app;
+GRANT INSERT ON servers, clients, jobs, audit_log, tokens, profiles, profile_links, idempotency_keys TO vpn_app;
+GRANT UPDATE ON clients, jobs, audit_head, tokens, profiles, profile_links TO vpn_app;
 GRANT DELETE ON idempotency_keys TO vpn_app;
 
 GRANT SELECT ON settings, audit_log, audit_head TO vpn_auditor;

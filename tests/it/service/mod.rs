@@ -4,7 +4,9 @@ mod access;
 mod clients;
 mod database_away;
 mod idempotency;
+mod links;
 mod live;
+mod terms;
 mod tokens;
 
 use vpn_core::error::{Error, Rejection, RejectionCode};

@@ -14,7 +14,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use crate::store::StoreOptions;
+use crate::{service::Policy, store::StoreOptions};
 
 pub use keys::{KEYS, Key};
 pub use sources::{Given, Sources};
@@ -111,6 +111,8 @@ pub struct ServerConfig {
     pub operations: Option<PathBuf>,
     /// How long a stopping server waits for its requests.
     pub drain: Duration,
+    /// What may be asked for.
+    pub policy: Policy,
 }
 
 /// What `vpn-worker` needs.
@@ -168,11 +170,12 @@ impl ServerConfig {
             given.parsed("introspection", true, "true or false"),
             given.text("operations", ""),
             given.seconds("drain_seconds", Duration::from_secs(30)),
+            policy(&mut given),
         );
         given.finish()?;
-        let (shared, listen, allowed_origins, graphiql, introspection, operations, drain) = config;
+        let (shared, listen, allowed_origins, graphiql, introspection, operations, drain, policy) = config;
         let operations = Some(PathBuf::from(operations)).filter(|path| !path.as_os_str().is_empty());
-        Ok(Self { shared, listen, allowed_origins, graphiql, introspection, operations, drain })
+        Ok(Self { shared, listen, allowed_origins, graphiql, introspection, operations, drain, policy })
     }
 }
 
@@ -235,6 +238,19 @@ fn shared(given: &mut Given) -> Shared {
         log_format,
         max_attempts: given.within("max_attempts", MAX_ATTEMPTS, 1, 100),
         database_connections: given.within("database_connections", 16, 2, 1000),
+    }
+}
+
+fn policy(given: &mut Given) -> Policy {
+    let public_url = given.text("public_url", "").trim_end_matches('/').to_owned();
+    let plain = public_url.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'#' | b'?'));
+    let scheme = ["https://", "http://"].iter().find_map(|scheme| public_url.strip_prefix(scheme));
+    if !public_url.is_empty() && !(plain && scheme.is_some_and(|rest| !rest.is_empty())) {
+        given.problem("public_url", "is no address such as https://vpn.example.org");
+    }
+    Policy {
+        max_validity_days: given.within("max_validity_days", Policy::DAYS, 1, Policy::DAYS),
+        public_url: Some(public_url).filter(|url| !url.is_empty()),
     }
 }
 

@@ -59,6 +59,10 @@ id!(
     TokenId, "tok"
 );
 id!(
+    /// A link to a profile (the secret that opens it is never an id).
+    LinkId, "lnk"
+);
+id!(
     /// One request of a caller, for finding its traces.
     RequestId, "req"
 );

@@ -7,15 +7,17 @@ mod fence;
 mod id;
 mod job;
 mod name;
+mod network;
 mod principal;
 mod server;
 
 pub use certificate::{Certificate, Serial};
 pub use client::{Client, ClientState, ClientStatus, RevocationRequest};
 pub use fence::{AttemptId, Fence, FencingToken};
-pub use id::{ClientId, JobId, RequestId, ServerId, TokenId};
+pub use id::{ClientId, JobId, LinkId, RequestId, ServerId, TokenId};
 pub use job::{Job, JobFailure, JobInput, JobKind, JobState, ProvisionInput, RevokeInput, Step};
 pub use name::{CommonName, Reason, ServerName};
+pub use network::Route;
 pub use principal::{Caller, Permission, Principal, Role};
 pub(crate) use server::HostKeyLine;
 pub use server::{BadAddress, Server, ServerAddress};

@@ -7,6 +7,7 @@
 mod audit;
 mod clients;
 mod health;
+mod links;
 mod live;
 mod local;
 mod once;
@@ -14,7 +15,9 @@ mod profiles;
 mod reads;
 mod refusals;
 mod servers;
+mod terms;
 mod tokens;
+mod tries;
 mod work;
 
 use std::{sync::Arc, time::Duration};
@@ -39,9 +42,11 @@ pub use audit::{
 };
 pub use clients::CreateClient;
 pub use health::{Health, HealthCheck, HealthStatus};
+pub use links::{CreateProfileLink, ProfileLink, Taken};
 pub use local::local_caller;
 pub use profiles::Delivered;
 pub use servers::RegisterServer;
+pub use terms::Policy;
 pub use tokens::{CreateToken, NewlyMade};
 pub use work::{ProvisionClient, RetryJob, RevokeClient};
 
@@ -76,6 +81,8 @@ pub struct Platform {
     deps: Arc<Deps>,
     refusals: Arc<refusals::Refusals>,
     tiles: Arc<audit::Tiles>,
+    policy: Arc<Policy>,
+    links: Arc<tries::Tries>,
 }
 
 impl std::fmt::Debug for Platform {
@@ -97,7 +104,13 @@ impl Platform {
     /// Over these parts.
     #[must_use]
     pub fn new(deps: Deps) -> Self {
-        Self { deps: Arc::new(deps), refusals: Arc::default(), tiles: Arc::default() }
+        Self {
+            deps: Arc::new(deps),
+            refusals: Arc::default(),
+            tiles: Arc::default(),
+            policy: Arc::default(),
+            links: Arc::default(),
+        }
     }
 
     /// The usual composition: this database and this Redis, and whatever time and randomness there is.
@@ -114,6 +127,13 @@ impl Platform {
         let events = Events::follow(store.clone(), Some((redis.clone(), url.to_owned())));
         let bell = Arc::new(Bell::new(redis.clone()));
         Ok(Self::new(Deps { store, bell, events, vault, ambient, redis, max_attempts }))
+    }
+
+    /// Under this policy, instead of the default one.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = Arc::new(policy);
+        self
     }
 
     fn store(&self) -> &Store {

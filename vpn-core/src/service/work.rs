@@ -4,7 +4,7 @@ use std::future::Future;
 
 use serde::Serialize;
 
-use super::{Platform, Queued, once::Call};
+use super::{Platform, Queued, once::Call, terms::terms_of};
 use crate::{
     audit::{Action, Entry, JobAct},
     boundary::{Boundary, reach},
@@ -13,12 +13,8 @@ use crate::{
         Reason, RevokeInput,
     },
     error::Error,
-    host::check_csr,
     store::{NewJob, Remembered, StoreError, Tx},
 };
-
-/// The longest validity of a certificate, in days: ten years.
-const MAX_VALIDITY_DAYS: u16 = 3650;
 
 /// A client is to be let in.
 #[derive(Clone, Debug, Serialize)]
@@ -27,8 +23,15 @@ pub struct ProvisionClient {
     pub client_id: String,
     /// A certificate signing request in PEM: with it, the private key never leaves its owner.
     pub csr: Option<String>,
-    /// How long the certificate is valid, in days, from 1 to 3650.
+    /// How long the certificate is valid, in days, from 1 to what the [policy](super::Policy) allows.
     pub validity_days: i32,
+    /// The client's address in the VPN, of those that its host keeps for this; without one it gets any
+    /// that is free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Networks that the client reaches through the tunnel, beside the VPN's own, such as `10.20.0.0/16`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<String>,
     /// A repeat with the same key gives the first answer again.
     #[serde(skip)]
     pub idempotency_key: Option<String>,
@@ -69,7 +72,7 @@ impl Platform {
     pub async fn provision_client(&self, caller: &Caller, input: ProvisionClient) -> Result<Queued, Error> {
         self.authorise(caller, Permission::ProvisionClient).await?;
         let id = client_id(&input.client_id)?;
-        let job = provision_input(&input)?;
+        let job = self.provision_input(&input)?;
         let call = Call::new(caller, input.idempotency_key.as_deref(), "provisionClient", &input)?;
         self.ask(|| self.try_provision(caller, id, &job, &call)).await
     }
@@ -153,7 +156,10 @@ impl Platform {
             return Err(Error::wrong_state(format!("the job is {state}: only a failed job can be tried again")));
         }
         match failed.kind() {
-            JobKind::Provision => provisionable(&mut tx, &client).await?,
+            JobKind::Provision => {
+                self.check_terms(&failed)?;
+                provisionable(&mut tx, &client).await?;
+            }
             JobKind::Revoke => revocable(&mut tx, &client).await?,
         }
         self.queue(tx, caller, client, failed.input, Some(id), call, Vec::new()).await
@@ -219,7 +225,7 @@ fn requested(caller: &Caller, client: &Client, job: &Job) -> Entry {
         None => entry,
     };
     match &job.input {
-        JobInput::Provision(input) => entry.with("validityDays", input.validity_days).with("csr", input.csr.is_some()),
+        JobInput::Provision(input) => terms_of(entry, input),
         JobInput::Revoke(input) => entry.with("reason", input.reason.as_str()),
     }
 }
@@ -240,15 +246,6 @@ async fn before(tx: &mut Tx, made: &Remembered) -> Result<Asked, Error> {
         (Some(client), Some(job)) => Ok(Asked::Before(Queued { client, job })),
         _ => Err(Error::not_found("idempotencyKey", "job")),
     }
-}
-
-fn provision_input(input: &ProvisionClient) -> Result<ProvisionInput, Error> {
-    let validity_days =
-        u16::try_from(input.validity_days).ok().filter(|days| (1..=MAX_VALIDITY_DAYS).contains(days)).ok_or_else(
-            || Error::invalid("validityDays", format!("a certificate is valid for 1 to {MAX_VALIDITY_DAYS} days")),
-        )?;
-    let csr = input.csr.as_deref().map(check_csr).transpose().map_err(|fault| Error::bad_csr(&fault))?;
-    Ok(ProvisionInput { validity_days, csr })
 }
 
 async fn provisionable(tx: &mut Tx, client: &Client) -> Result<(), Error> {

@@ -30,6 +30,7 @@ impl Serve {
         telemetry::start(&config.shared.log, config.shared.log_format)?;
         let stop = super::stopped_by_signal()?;
         let (store, platform) = platform(&config.shared)?;
+        let platform = platform.with_policy(config.policy);
         if stop.run_until_cancelled(refuse_unfit(&store, &platform)).await.transpose()?.is_none() {
             return Ok(());
         }

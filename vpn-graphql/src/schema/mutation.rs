@@ -5,12 +5,12 @@ use async_graphql::{Context, Error, Object};
 use super::{
     Scope,
     inputs::{
-        CreateClientInput, CreateTokenInput, DeliverProfileInput, ProvisionClientInput, RegisterServerInput,
-        RetryJobInput, RevokeClientInput, RevokeTokenInput,
+        CreateClientInput, CreateProfileLinkInput, CreateTokenInput, DeliverProfileInput, ProvisionClientInput,
+        RegisterServerInput, RetryJobInput, RevokeClientInput, RevokeTokenInput,
     },
     payloads::{
-        CreateClientPayload, CreateTokenPayload, DeliverProfilePayload, ProvisionClientPayload, RegisterServerPayload,
-        RetryJobPayload, RevokeClientPayload, RevokeTokenPayload,
+        CreateClientPayload, CreateProfileLinkPayload, CreateTokenPayload, DeliverProfilePayload,
+        ProvisionClientPayload, RegisterServerPayload, RetryJobPayload, RevokeClientPayload, RevokeTokenPayload,
     },
     types::{AccessToken, VpnClient, VpnServer},
 };
@@ -69,6 +69,17 @@ impl Mutation {
     ) -> Result<DeliverProfilePayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
         Ok(as_data(platform.deliver_profile(caller, &input.client_id).await)?.into())
+    }
+
+    /// Make a link to the connection profile, for whoever has no token: it works once, and for a short
+    /// time. Whoever has it can take the profile.
+    async fn create_profile_link(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateProfileLinkInput,
+    ) -> Result<CreateProfileLinkPayload, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        as_data(platform.create_profile_link(caller, input.into()).await)?.try_into()
     }
 
     /// Make an access token.

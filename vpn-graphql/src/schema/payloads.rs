@@ -1,10 +1,11 @@
 //! What mutations give.
 
-use async_graphql::{Interface, SimpleObject};
+use async_graphql::{Error, Interface, SimpleObject};
 use vpn_core::secrecy::ExposeSecret as _;
-use vpn_core::service::{Delivered, NewlyMade, Queued};
+use vpn_core::service::{Delivered, NewlyMade, ProfileLink, Queued};
 
-use super::types::{AccessToken, Job, UserError, VpnClient, VpnServer};
+use super::types::{AccessToken, DateTime, Job, UserError, VpnClient, VpnServer};
+use crate::{error::bug, qr};
 
 /// What every mutation gives.
 #[derive(Interface)]
@@ -26,6 +27,8 @@ pub(super) enum MutationPayload {
     RetryJob(RetryJobPayload),
     /// Of `deliverProfile`.
     DeliverProfile(DeliverProfilePayload),
+    /// Of `createProfileLink`.
+    CreateProfileLink(CreateProfileLinkPayload),
     /// Of `createToken`.
     CreateToken(CreateTokenPayload),
     /// Of `revokeToken`.
@@ -111,6 +114,41 @@ impl From<(Option<Delivered>, Vec<UserError>)> for DeliverProfilePayload {
             has_private_key: Some(delivered.has_key),
             user_errors,
         }
+    }
+}
+
+/// What `createProfileLink` gives.
+#[derive(SimpleObject)]
+pub(super) struct CreateProfileLinkPayload {
+    /// The client; null when there are user errors.
+    client: Option<VpnClient>,
+    /// The link. This is the only time it is given: send it to whoever is to have the profile, and to
+    /// nobody else. Null when there are user errors.
+    url: Option<String>,
+    /// The link as a QR code for a phone's camera, an SVG picture. Null when there are user errors.
+    qr: Option<String>,
+    /// When the link ends, if nobody uses it before. Null when there are user errors.
+    expires_at: Option<DateTime>,
+    /// What the caller can put right; then nothing was changed. Empty when it was done.
+    user_errors: Vec<UserError>,
+}
+
+impl TryFrom<(Option<ProfileLink>, Vec<UserError>)> for CreateProfileLinkPayload {
+    type Error = Error;
+
+    fn try_from((link, user_errors): (Option<ProfileLink>, Vec<UserError>)) -> Result<Self, Error> {
+        let Some(link) = link else {
+            return Ok(Self { client: None, url: None, qr: None, expires_at: None, user_errors });
+        };
+        let url = link.url.expose_secret().to_owned();
+        let qr = qr::svg(&url).map_err(|_| bug("a link that is too long for a QR code"))?;
+        Ok(Self {
+            client: Some(VpnClient(link.client)),
+            url: Some(url),
+            qr: Some(qr),
+            expires_at: Some(link.expires_at.into()),
+            user_errors,
+        })
     }
 }
 

@@ -14,6 +14,7 @@ mod http;
 mod platform;
 #[cfg(test)]
 mod probes;
+mod profile_link;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
