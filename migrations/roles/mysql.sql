@@ -17,6 +17,7 @@ GRANT SELECT, INSERT, UPDATE ON approvals TO 'vpn_app'@'%';
 GRANT SELECT ON audit_seals TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON tokens TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON profiles TO 'vpn_app'@'%';
+GRANT SELECT, INSERT, UPDATE ON profile_links TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, DELETE ON idempotency_keys TO 'vpn_app'@'%';
 
 GRANT SELECT ON settings TO 'vpn_auditor'@'%';

@@ -209,7 +209,7 @@ use_shims() {
   [ ! -d "$shims" ] || return 0
   mkdir -p "$shims"
   local command
-  for command in cat chmod comm cut date flock grep head ls mv openssl rm sed sort stat sync touch tr; do
+  for command in base64 cat chmod comm cut date flock grep head ls mv openssl openvpn rm sed sort stat sync touch tr; do
     ln -s "$room/tests/shims/interrupt" "$shims/$command"
   done
 }

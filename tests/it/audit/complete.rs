@@ -13,7 +13,10 @@ use vpn_core::{
     lock::LockPolicy,
     queue::Bell,
     sandbox::random_hex,
-    service::{CreateClient, CreateToken, ProvisionClient, RegisterServer, RetryJob, RevokeClient, TwoPersonRule},
+    service::{
+        CreateClient, CreateProfileLink, CreateToken, ProvisionClient, RegisterServer, RetryJob, RevokeClient,
+        TwoPersonRule,
+    },
     store::{AuditFilter, Looked, PageRequest},
 };
 use vpn_tests::{
@@ -89,6 +92,7 @@ async fn refusals(test: &TestPlatform) -> Result<()> {
     ensure!(test.platform.authenticate(None, None, request).await.is_err());
     let viewer = caller("vera", Role::Viewer)?;
     ensure!(test.platform.audit_entry(&viewer, 1).await.is_err());
+    test.platform.take_profile("guessed", request).await?;
     Ok(())
 }
 
@@ -169,7 +173,14 @@ async fn act(test: &TestPlatform, mutation: &str, failed: &Job) -> Result<Action
         }
         "provisionClient" => {
             let client_id = test.client().await?.id.to_string();
-            let asked = ProvisionClient { client_id, csr: None, validity_days: 30, idempotency_key: None };
+            let asked = ProvisionClient {
+                client_id,
+                csr: None,
+                validity_days: 30,
+                address: None,
+                routes: Vec::new(),
+                idempotency_key: None,
+            };
             let job = platform.provision_client(admin, asked).await?.job;
             test.succeeded(job.id).await?;
             Action::Job(JobKind::Provision, JobAct::Requested)
@@ -191,6 +202,11 @@ async fn act(test: &TestPlatform, mutation: &str, failed: &Job) -> Result<Action
             let client = test.active().await?;
             platform.deliver_profile(admin, &client.id.to_string()).await?;
             Action::ProfileDelivered
+        }
+        "createProfileLink" => {
+            let client_id = test.active().await?.id.to_string();
+            platform.create_profile_link(admin, CreateProfileLink { client_id, valid_for_minutes: 5 }).await?;
+            Action::LinkCreated
         }
         "createToken" => {
             platform.create_token(admin, token).await?;

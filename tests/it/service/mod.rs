@@ -5,8 +5,10 @@ mod approvals;
 mod clients;
 mod database_away;
 mod idempotency;
+mod links;
 mod live;
 mod servers;
+mod terms;
 mod tokens;
 
 use vpn_core::error::{Error, Rejection, RejectionCode};

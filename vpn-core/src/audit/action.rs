@@ -103,6 +103,10 @@ pub enum Action {
     Job(JobKind, JobAct),
     /// A profile was handed out; the platform no longer has it.
     ProfileDelivered,
+    /// A link to a profile was made.
+    LinkCreated,
+    /// A link to a profile was tried that opens nothing.
+    LinkRefused,
     /// A token was made.
     TokenCreated,
     /// A token was ended.
@@ -140,6 +144,8 @@ impl Action {
             Self::ClientReconciled,
             Self::ClientCreated,
             Self::ProfileDelivered,
+            Self::LinkCreated,
+            Self::LinkRefused,
             Self::TokenCreated,
             Self::TokenRevoked,
             Self::ApprovalRequested,
@@ -169,6 +175,10 @@ impl Action {
             Self::ClientReconciled => "so was what it has of this client",
             Self::ClientCreated => "a client was recorded",
             Self::ProfileDelivered => "a profile was handed out; the platform no longer has it",
+            Self::LinkCreated => "a link to a profile was made; with it, it can be taken without a token",
+            Self::LinkRefused => {
+                "somebody tried a link that opens nothing: unknown, used, expired, or its profile is gone"
+            }
             Self::TokenCreated => "a token was made",
             Self::TokenRevoked => "a token was ended",
             Self::ApprovalRequested => "something was asked for that needs a second person",
@@ -199,6 +209,8 @@ impl Action {
             Self::ClientReconciled => "client.reconciled",
             Self::ClientCreated => "client.created",
             Self::ProfileDelivered => "profile.delivered",
+            Self::LinkCreated => "link.created",
+            Self::LinkRefused => "link.refused",
             Self::TokenCreated => "token.created",
             Self::TokenRevoked => "token.revoked",
             Self::ApprovalRequested => "approval.requested",
@@ -240,7 +252,10 @@ impl Action {
     #[must_use]
     pub const fn outcome(self) -> Outcome {
         match self {
-            Self::AuthenticationRefused | Self::PermissionRefused | Self::Job(_, JobAct::Fenced) => Outcome::Refused,
+            Self::AuthenticationRefused
+            | Self::PermissionRefused
+            | Self::LinkRefused
+            | Self::Job(_, JobAct::Fenced) => Outcome::Refused,
             Self::Job(_, JobAct::Failed | JobAct::Delayed | JobAct::Requeued) => Outcome::Failed,
             _ => Outcome::Ok,
         }

@@ -89,6 +89,12 @@ pub const KEYS: &[Key] = &[
         "between two looks at a VPN host (version, CRL, sessions), up to 86400; `0`: never; `60`",
     ),
     key("max_attempts", "server", "tries before a job is given up, 1 to 100; `8`"),
+    key("max_validity_days", "server", "the longest validity of a client's certificate, in days, 1 to 3650; `3650`"),
+    key(
+        "public_url",
+        "server",
+        "where people reach the server, `https://vpn.example.org`: links to profiles begin with it; without it there are none",
+    ),
     key("retry_base_seconds", "worker", "wait before the second try, doubled for each further one; `2`"),
     key("retry_cap_seconds", "worker", "the longest wait before a try; `300`"),
     key("database_connections", "both", "connections at most, 2 to 1000; `16`"),

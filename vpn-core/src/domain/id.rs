@@ -63,6 +63,10 @@ id!(
     ApprovalId, "apr"
 );
 id!(
+    /// A link to a profile (the secret that opens it is never an id).
+    LinkId, "lnk"
+);
+id!(
     /// One request of a caller, for finding its traces.
     RequestId, "req"
 );

@@ -130,7 +130,8 @@ impl Keys {
         if age.is_none_or(|age| age > self.patience.stale) {
             return (Matching::None, false);
         }
-        let keys: Vec<_> = state.keys.iter().filter(|key| key.fits(id, algorithm)).map(|key| key.decoding.clone()).collect();
+        let keys: Vec<_> =
+            state.keys.iter().filter(|key| key.fits(id, algorithm)).map(|key| key.decoding.clone()).collect();
         let fresh = age.is_some_and(|age| age < self.patience.fresh);
         // Without an id, a key is only taken when there is no choice.
         let found =

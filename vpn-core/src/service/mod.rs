@@ -9,6 +9,7 @@ mod audit;
 mod bucket;
 mod clients;
 mod health;
+mod links;
 mod live;
 mod local;
 mod mutation;
@@ -18,8 +19,10 @@ mod reads;
 mod refusals;
 mod servers;
 mod sign_in;
+mod terms;
 mod throttle;
 mod tokens;
+mod tries;
 mod uses;
 mod work;
 
@@ -52,9 +55,11 @@ pub use audit::{
 };
 pub use clients::CreateClient;
 pub use health::{Health, HealthCheck, HealthStatus};
+pub use links::{CreateProfileLink, ProfileLink, Taken};
 pub use local::local_caller;
 pub use profiles::Delivered;
 pub use servers::RegisterServer;
+pub use terms::Policy;
 pub use tokens::{CreateToken, NewlyMade};
 pub use work::{ProvisionClient, RetryJob, RevokeClient};
 
@@ -93,6 +98,8 @@ pub struct Platform {
     throttle: Arc<throttle::Throttle>,
     provider: Option<Arc<Provider>>,
     two_person: Arc<TwoPersonRule>,
+    policy: Arc<Policy>,
+    links: Arc<tries::Tries>,
 }
 
 impl std::fmt::Debug for Platform {
@@ -122,6 +129,8 @@ impl Platform {
             throttle: Arc::default(),
             provider: None,
             two_person: Arc::default(),
+            policy: Arc::default(),
+            links: Arc::default(),
         }
     }
 
@@ -145,6 +154,13 @@ impl Platform {
     #[must_use]
     pub fn with_provider(mut self, provider: Provider) -> Self {
         self.provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// Under this policy, instead of the default one.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = Arc::new(policy);
         self
     }
 

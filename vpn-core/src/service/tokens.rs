@@ -303,7 +303,7 @@ fn short(id: TokenId) -> String {
     id.to_string().trim_start_matches(TokenId::PREFIX).trim_start_matches('_').to_owned()
 }
 
-fn checksum(body: &str) -> String {
+pub(super) fn checksum(body: &str) -> String {
     hex::encode(Sha256::digest(body.as_bytes())).chars().take(CHECKSUM).collect()
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Platform, Queued,
     mutation::{Done, Mutation, about},
+    terms::terms_of,
 };
 use crate::{
     audit::{Action, Entry, JobAct},
@@ -13,12 +14,8 @@ use crate::{
         Reason, RevokeInput,
     },
     error::Error,
-    host::check_csr,
     store::{NewJob, Remembered, StoreError, Tx},
 };
-
-/// The longest validity of a certificate, in days: ten years.
-const MAX_VALIDITY_DAYS: u16 = 3650;
 
 /// A client is to be let in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,8 +24,15 @@ pub struct ProvisionClient {
     pub client_id: String,
     /// A certificate signing request in PEM: with it, the private key never leaves its owner.
     pub csr: Option<String>,
-    /// How long the certificate is valid, in days, from 1 to 3650.
+    /// How long the certificate is valid, in days, from 1 to what the [policy](super::Policy) allows.
     pub validity_days: i32,
+    /// The client's address in the VPN, of those that its host keeps for this; without one it gets any
+    /// that is free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Networks that the client reaches through the tunnel, beside the VPN's own, such as `10.20.0.0/16`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<String>,
     /// A repeat with the same key gives the first answer again.
     #[serde(skip)]
     pub idempotency_key: Option<String>,
@@ -109,8 +113,8 @@ impl Mutation for ProvisionClient {
         self.idempotency_key.as_deref()
     }
 
-    fn check(&self, _: &Platform, _: &Caller) -> Result<Self::Checked, Error> {
-        Ok((client_id(&self.client_id)?, provision_input(self)?))
+    fn check(&self, platform: &Platform, _: &Caller) -> Result<Self::Checked, Error> {
+        Ok((client_id(&self.client_id)?, platform.provision_input(self)?))
     }
 
     async fn perform(
@@ -208,7 +212,10 @@ impl Mutation for RetryJob {
             return Err(Error::wrong_state(format!("the job is {state}: only a failed job can be tried again")));
         }
         match failed.kind() {
-            JobKind::Provision => provisionable(tx, &client).await?,
+            JobKind::Provision => {
+                platform.check_terms(&failed)?;
+                provisionable(tx, &client).await?;
+            }
             JobKind::Revoke => revocable(tx, &client).await?,
         }
         platform.queue(tx, caller, client, (failed.input, Some(*id)), Vec::new()).await
@@ -242,7 +249,7 @@ fn requested(caller: &Caller, client: &Client, job: &Job) -> Entry {
         None => entry,
     };
     match &job.input {
-        JobInput::Provision(input) => entry.with("validityDays", input.validity_days).with("csr", input.csr.is_some()),
+        JobInput::Provision(input) => terms_of(entry, input),
         JobInput::Revoke(input) => entry.with("reason", input.reason.as_str()),
     }
 }
@@ -263,15 +270,6 @@ async fn before(tx: &mut Tx, made: &Remembered) -> Result<Queued, Error> {
         (Some(client), Some(job)) => Ok(Queued { client, job }),
         _ => Err(Error::not_found("idempotencyKey", "job")),
     }
-}
-
-fn provision_input(input: &ProvisionClient) -> Result<ProvisionInput, Error> {
-    let validity_days =
-        u16::try_from(input.validity_days).ok().filter(|days| (1..=MAX_VALIDITY_DAYS).contains(days)).ok_or_else(
-            || Error::invalid("validityDays", format!("a certificate is valid for 1 to {MAX_VALIDITY_DAYS} days")),
-        )?;
-    let csr = input.csr.as_deref().map(check_csr).transpose().map_err(|fault| Error::bad_csr(&fault))?;
-    Ok(ProvisionInput { validity_days, csr })
 }
 
 async fn provisionable(tx: &mut Tx, client: &Client) -> Result<(), Error> {

@@ -5,14 +5,15 @@ use async_graphql::{Context, Error, Object};
 use super::{
     Scope,
     inputs::{
-        ApproveRequestInput, CreateClientInput, CreateTokenInput, DeliverProfileInput, DenyRequestInput,
-        DisableServerInput, EnableServerInput, PinHostKeyInput, ProvisionClientInput, RegisterServerInput,
-        RetireServerInput, RetryJobInput, RevokeClientInput, RevokeTokenInput,
+        ApproveRequestInput, CreateClientInput, CreateProfileLinkInput, CreateTokenInput, DeliverProfileInput,
+        DenyRequestInput, DisableServerInput, EnableServerInput, PinHostKeyInput, ProvisionClientInput,
+        RegisterServerInput, RetireServerInput, RetryJobInput, RevokeClientInput, RevokeTokenInput,
     },
     payloads::{
-        ApproveRequestPayload, CreateClientPayload, CreateTokenPayload, DeliverProfilePayload, DenyRequestPayload,
-        DisableServerPayload, EnableServerPayload, PinHostKeyPayload, ProvisionClientPayload, RegisterServerPayload,
-        RetireServerPayload, RetryJobPayload, RevokeClientPayload, RevokeTokenPayload,
+        ApproveRequestPayload, CreateClientPayload, CreateProfileLinkPayload, CreateTokenPayload,
+        DeliverProfilePayload, DenyRequestPayload, DisableServerPayload, EnableServerPayload, PinHostKeyPayload,
+        ProvisionClientPayload, RegisterServerPayload, RetireServerPayload, RetryJobPayload, RevokeClientPayload,
+        RevokeTokenPayload,
     },
     types::VpnServer,
 };
@@ -105,6 +106,17 @@ impl Mutation {
     ) -> Result<DeliverProfilePayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
         Ok(as_data(platform.deliver_profile(caller, &input.client_id).await)?.into())
+    }
+
+    /// Make a link to the connection profile, for whoever has no token: it works once, and for a short
+    /// time. Whoever has it can take the profile.
+    async fn create_profile_link(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateProfileLinkInput,
+    ) -> Result<CreateProfileLinkPayload, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        as_data(platform.create_profile_link(caller, input.into()).await)?.try_into()
     }
 
     /// Make an access token.

@@ -1,15 +1,18 @@
 //! What mutations give.
 
-use async_graphql::{Interface, SimpleObject};
+use async_graphql::{Error, Interface, SimpleObject};
 use vpn_core::{
     domain::{Client, Server},
     secrecy::{ExposeSecret as _, SecretString},
-    service::{Awaited, Delivered, NewlyMade, Queued, SeenApproval},
+    service::{Awaited, Delivered, NewlyMade, ProfileLink, Queued, SeenApproval},
     store::StoredToken,
 };
 
-use super::types::{AccessToken, Approval, Job, UserError, VpnClient, VpnServer};
-use crate::error::Outcome;
+use super::types::{AccessToken, Approval, DateTime, Job, UserError, VpnClient, VpnServer};
+use crate::{
+    error::{Outcome, bug},
+    qr,
+};
 
 /// What every mutation gives.
 #[derive(Interface)]
@@ -39,6 +42,8 @@ pub(super) enum MutationPayload {
     RetryJob(RetryJobPayload),
     /// Of `deliverProfile`.
     DeliverProfile(DeliverProfilePayload),
+    /// Of `createProfileLink`.
+    CreateProfileLink(CreateProfileLinkPayload),
     /// Of `createToken`.
     CreateToken(CreateTokenPayload),
     /// Of `revokeToken`.
@@ -188,6 +193,41 @@ impl From<Outcome<Delivered>> for DeliverProfilePayload {
             has_private_key: Some(delivered.has_key),
             user_errors,
         }
+    }
+}
+
+/// What `createProfileLink` gives.
+#[derive(SimpleObject)]
+pub(super) struct CreateProfileLinkPayload {
+    /// The client; null when there are user errors.
+    client: Option<VpnClient>,
+    /// The link. This is the only time it is given: send it to whoever is to have the profile, and to
+    /// nobody else. Null when there are user errors.
+    url: Option<String>,
+    /// The link as a QR code for a phone's camera, an SVG picture. Null when there are user errors.
+    qr: Option<String>,
+    /// When the link ends, if nobody uses it before. Null when there are user errors.
+    expires_at: Option<DateTime>,
+    /// What the caller can put right; then nothing was changed. Empty when it was done.
+    user_errors: Vec<UserError>,
+}
+
+impl TryFrom<Outcome<ProfileLink>> for CreateProfileLinkPayload {
+    type Error = Error;
+
+    fn try_from(Outcome { done, user_errors, .. }: Outcome<ProfileLink>) -> Result<Self, Error> {
+        let Some(link) = done else {
+            return Ok(Self { client: None, url: None, qr: None, expires_at: None, user_errors });
+        };
+        let url = link.url.expose_secret().to_owned();
+        let qr = qr::svg(&url).map_err(|_| bug("a link that is too long for a QR code"))?;
+        Ok(Self {
+            client: Some(VpnClient(link.client)),
+            url: Some(url),
+            qr: Some(qr),
+            expires_at: Some(link.expires_at.into()),
+            user_errors,
+        })
     }
 }
 

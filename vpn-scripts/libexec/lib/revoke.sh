@@ -40,12 +40,19 @@ revoke_bury() {
   sync revoked || write_failed
 }
 
-# The profile with its key goes, and the name becomes free.
+# The profile with its keys goes, OpenVPN refuses the serial from now on, and the name becomes
+# free.
 revoke_clear() {
   set --
-  [ ! -e "issued/$serial" ] || set -- "issued/$serial"
-  ! name_held || set -- "$@" "names/$name"
+  [ ! -e "pub/admitted/$serial" ] || set -- "pub/admitted/$serial"
+  [ ! -e "issued/$serial" ] || set -- "$@" "issued/$serial"
+  ccd_held
+  [ -z "$ccd_held" ] || set -- "$@" "addresses/$ccd_held"
+  if name_held; then
+    [ ! -e "pub/ccd/$name" ] || set -- "$@" "pub/ccd/$name"
+    set -- "$@" "names/$name"
+  fi
   [ $# -gt 0 ] || return 0
   rm -f -- "$@" || write_failed
-  sync issued names || write_failed
+  sync pub/admitted pub/ccd addresses issued names || write_failed
 }
