@@ -12,12 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::entry;
 use crate::{
-    audit::JobAct,
+    audit::{Action, Entry, JobAct},
     boundary::{Boundary, reach},
     domain::{JobFailure, JobId, JobKind, JobState},
     events::Events,
     queue::{Doorbell, MAX_IN_QUEUE, QueueHealth},
-    service::{expire, expired},
     store::{Due, Store, StoreError},
 };
 
@@ -95,8 +94,11 @@ impl Sweeper {
         let noted = async {
             for asked in self.store.read().await?.lapsed_approvals(SLICE).await? {
                 let mut tx = self.store.begin().await?;
-                match expire(&mut tx, &asked).await {
-                    Ok(()) => drop(tx.commit(expired(&asked), []).await?),
+                match tx.expire_approval(asked.id).await {
+                    Ok(()) => {
+                        let entry = Entry::by_system("approvals", Action::ApprovalExpired).approval(&asked);
+                        tx.commit(entry, []).await?;
+                    }
                     // Another worker was faster.
                     Err(StoreError::Fenced) => {}
                     Err(other) => return Err(other),

@@ -124,7 +124,8 @@ impl Platform {
             tx.commit_bookkeeping().await?;
         } else {
             tx.insert_approval(&approval).await?;
-            let mut entry = told(Entry::by(caller, Action::ApprovalRequested), &approval)
+            let mut entry = Entry::by(caller, Action::ApprovalRequested)
+                .approval(&approval)
                 .with("input", approval.shown())
                 .with("expiresAt", approval.expires_at.to_string());
             if let Some(id) = approval.client_id {
@@ -229,8 +230,9 @@ impl Platform {
             }
             (ApprovalState::Expired, _) => {
                 if asked.stored == ApprovalState::Pending {
-                    expire(&mut tx, &asked).await?;
-                    self.commit(tx, expired(&asked), Vec::new()).await?;
+                    tx.expire_approval(id).await?;
+                    let entry = Entry::by_system("approvals", Action::ApprovalExpired).approval(&asked);
+                    self.commit(tx, entry, Vec::new()).await?;
                 }
                 Err(Error::wrong_state("nobody decided in time: it has to be asked for again"))
             }
@@ -258,7 +260,7 @@ impl Platform {
         tx.decide_approval(asked.id, &decision).await?;
         let mark = |entry: Entry| entry.with("approvalId", asked.id.to_string()).with("approvedBy", by);
         let more = entries.into_iter().map(mark).collect();
-        let mut entry = told(Entry::by(caller, Action::ApprovalApproved), &asked);
+        let mut entry = Entry::by(caller, Action::ApprovalApproved).approval(&asked);
         if let Some(id) = job_id {
             entry = entry.with("jobId", id.to_string());
         }
@@ -284,7 +286,7 @@ impl Platform {
         let (by, reason) = (caller.principal.as_str(), reason.as_str());
         let decision = Decision { state: ApprovalState::Denied, by: Some(by), reason: Some(reason), job_id: None };
         tx.decide_approval(asked.id, &decision).await?;
-        let entry = told(Entry::by(caller, Action::ApprovalDenied), &asked).with("reason", reason);
+        let entry = Entry::by(caller, Action::ApprovalDenied).approval(&asked).with("reason", reason);
         let at = tx.at();
         self.commit(tx, entry, Vec::new()).await?;
         let approval = Approval {
@@ -332,21 +334,4 @@ async fn requester(tx: &mut Tx, asked: &Approval) -> Result<Option<Caller>, Erro
         (caller.role, caller.scopes) = (token.role, token.scopes);
     }
     Ok(Some(caller))
-}
-
-pub(crate) async fn expire(tx: &mut Tx, asked: &Approval) -> Result<(), crate::store::StoreError> {
-    let decision = Decision { state: ApprovalState::Expired, by: None, reason: None, job_id: None };
-    tx.decide_approval(asked.id, &decision).await
-}
-
-/// That its time is over changes nobody's access: nobody could have approved it since. It is only noted.
-pub(crate) fn expired(asked: &Approval) -> Entry {
-    told(Entry::by_system("approvals", Action::ApprovalExpired), asked)
-}
-
-fn told(entry: Entry, asked: &Approval) -> Entry {
-    entry
-        .with("approvalId", asked.id.to_string())
-        .with("operation", asked.operation.as_str())
-        .with("requestedBy", asked.requested_by.as_str())
 }

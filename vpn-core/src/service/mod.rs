@@ -48,7 +48,6 @@ use crate::{
 };
 
 pub use approvals::{Awaited, SeenApproval, TwoPersonRule};
-pub(crate) use approvals::{expire, expired};
 pub use audit::{
     AuditTree, Checkpointer, Rhythm, SealError, SealPlan, SealUpTo, VerifyError, export_audit_log, finish_sealing,
     plan_seal, seal_audit_log, verify_audit_log, verify_audit_log_against, verify_audit_log_with_segments,

@@ -166,6 +166,12 @@ impl Tx {
         Ok(())
     }
 
+    /// Notes that nobody decided in time.
+    pub async fn expire_approval(&mut self, id: ApprovalId) -> Result<(), StoreError> {
+        let state = ApprovalState::Expired;
+        self.decide_approval(id, &Decision { state, by: None, reason: None, job_id: None }).await
+    }
+
     /// Ends an approval that is pending, once.
     pub async fn decide_approval(&mut self, id: ApprovalId, decision: &Decision<'_>) -> Result<(), StoreError> {
         let sql = self.dialect.sql(
