@@ -91,6 +91,7 @@ fn document(field: &str, client: &str) -> String {
         "Mutation.provisionClient" => mutation("provisionClient", "clientId: \"x\""),
         "Mutation.revokeClient" => mutation("revokeClient", "clientId: \"x\", reason: \"x\""),
         "Mutation.retryJob" => mutation("retryJob", "jobId: \"x\""),
+        "Mutation.createProfileLink" => mutation("createProfileLink", "clientId: \"x\""),
         "Mutation.deliverProfile" => mutation("deliverProfile", "clientId: \"x\""),
         "Mutation.createToken" => mutation("createToken", "principal: \"\", role: VIEWER, validForDays: 1"),
         "Mutation.revokeToken" => mutation("revokeToken", "tokenId: \"x\""),
