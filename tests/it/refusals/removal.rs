@@ -85,7 +85,7 @@ async fn nothing_is_replaced(world: World) -> Result<()> {
         for (table, copy) in [
             (
                 "servers",
-                "SELECT id, name, 'evil.example.org', port, ssh_user, host_key, created_by, created_at FROM servers",
+                "SELECT id, name, 'evil.example.org', port, ssh_user, host_key, created_by, created_at, state FROM servers",
             ),
             (
                 "tokens",

@@ -25,6 +25,8 @@ mod schema;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod sign_in;
+#[cfg(test)]
 mod sse;
 #[cfg(test)]
 mod support;

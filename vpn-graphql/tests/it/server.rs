@@ -1,6 +1,6 @@
 //! The whole server over a database file, and callers of every role.
 
-use std::{sync::Mutex, time::Duration};
+use std::{net::SocketAddr, sync::Mutex, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -95,6 +95,28 @@ impl Server {
         assert!(matches!(asked, Err(Error::AwaitsApproval(_))), "{asked:?}");
     }
 
+    /// Where it can be reached, from now on.
+    pub(crate) async fn listen(&self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (router, lifetime) = (self.router.clone(), self.lifetime.clone());
+        tokio::spawn(vpn_graphql::serve(listener, router, lifetime, Duration::from_secs(1)));
+        address
+    }
+
+    /// The close code for a WebSocket that comes with this.
+    pub(crate) async fn refused_socket(&self, address: SocketAddr, bearer: &str) -> u16 {
+        let mut socket = socket(address).await;
+        let init = json!({ "type": "connection_init", "payload": { "authorization": bearer } });
+        socket.send(Message::text(init.to_string())).await.expect("sent");
+        loop {
+            let heard = timeout(Duration::from_secs(60), socket.next()).await.expect("a message in time");
+            if let Message::Close(frame) = heard.expect("a message").expect("no error") {
+                return frame.expect("a close code").code.into();
+            }
+        }
+    }
+
     /// Somebody with a token of this role.
     pub(crate) async fn as_(&self, role: Role) -> Person<'_> {
         self.narrowed(role, Scopes::ALL).await
@@ -124,15 +146,13 @@ impl Person<'_> {
         send(&self.server.router, post(body, &[("authorization", Some(&self.bearer))])).await.json()
     }
 
+    pub(crate) fn bearer(&self) -> &str {
+        &self.bearer
+    }
+
     /// The events of a subscription, over a WebSocket.
     pub(crate) async fn follow(&self, query: &str, variables: Value) -> Events {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("ws://{}/graphql/ws", listener.local_addr().expect("an address"));
-        let (router, lifetime) = (self.server.router.clone(), self.server.lifetime.clone());
-        tokio::spawn(vpn_graphql::serve(listener, router, lifetime, Duration::from_secs(1)));
-        let mut request = url.into_client_request().expect("a request");
-        request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
-        let (mut socket, _) = connect_async(request).await.expect("a socket");
+        let mut socket = socket(self.server.listen().await).await;
         for message in [
             json!({ "type": "connection_init", "payload": { "authorization": self.bearer } }),
             json!({ "type": "subscribe", "id": "1", "payload": { "query": query, "variables": variables } }),
@@ -141,6 +161,12 @@ impl Person<'_> {
         }
         Events(socket)
     }
+}
+
+async fn socket(address: SocketAddr) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
+    let mut request = format!("ws://{address}/graphql/ws").into_client_request().expect("a request");
+    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
+    connect_async(request).await.expect("a socket").0
 }
 
 pub(crate) struct Events(WebSocketStream<MaybeTlsStream<TcpStream>>);
