@@ -55,7 +55,7 @@
 //!         host: "vpn1.example.org".into(),
 //!         port: 22,
 //!         user: "vpn-host".into(),
-//!         host_key: Some("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ".into(),
+//!         host_key: Some("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ".into()),
 //!         idempotency_key: None,
 //!     })
 //!     .await?;
