@@ -100,28 +100,28 @@ one_revocation() {
 }
 
 @test "issue converges when vpn-host is killed before any of its commands" {
-  least=13
+  least=5
   at_every_call before one_key issue "days=$days"
 }
 
 @test "issue converges when a command outlives vpn-host" {
-  least=13
+  least=5
   at_every_call orphan one_key issue "days=$days"
 }
 
 @test "issue converges when any of its commands fails" {
-  least=13
+  least=5
   at_every_call fail one_key issue "days=$days"
 }
 
 @test "sign converges when vpn-host is killed before any of its commands" {
-  least=13
+  least=5
   make_csr "$BATS_TEST_TMPDIR/csr"
   at_every_call before no_key sign "days=$days" "${csr_lines[@]}"
 }
 
 @test "sign converges when any of its commands fails" {
-  least=13
+  least=5
   make_csr "$BATS_TEST_TMPDIR/csr"
   at_every_call fail no_key sign "days=$days" "${csr_lines[@]}"
 }
@@ -145,19 +145,19 @@ one_revocation() {
 }
 
 @test "revoke converges when vpn-host is killed before any of its commands" {
-  least=20
+  least=10
   an_issued_one
   at_every_call before one_revocation revoke
 }
 
 @test "revoke converges when a command outlives vpn-host" {
-  least=20
+  least=10
   an_issued_one
   at_every_call orphan one_revocation revoke
 }
 
 @test "revoke converges when any of its commands fails" {
-  least=20
+  least=10
   an_issued_one
   at_every_call fail one_revocation revoke
 }

@@ -1,0 +1,66 @@
+#!/usr/bin/env bats
+# Whatever changes the disk is killed, or fails, at every one of its system calls that do:
+# several files are renamed by one process, and several synced by another. The same request
+# again must end with one certificate, or with one revocation.
+
+setup_file() {
+  load ../helper
+  make_template
+}
+
+setup() {
+  load ../helper
+  use_template
+}
+
+# at_every_call VERIFY VERB [LINE...]
+at_every_call() {
+  local verify=$1 call how n fired=0 log=$BATS_TEST_TMPDIR/strace
+  shift
+  cp -a "$state" "$BATS_TEST_TMPDIR/before"
+  for call in '/^rename' '/^unlink' fsync fdatasync; do
+    for how in signal=SIGKILL error=EIO error=ENOSPC; do
+      n=0
+      while
+        n=$((n + 1))
+        rm -rf "$state"
+        cp -a "$BATS_TEST_TMPDIR/before" "$state"
+        fields "$@" | strace -f -o "$log" -e trace="$call" -e inject="$call:$how:when=$n" \
+          "$shell" "$libexec/vpn-host" "$state" >"$BATS_TEST_TMPDIR/reply" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
+        grep -q 'INJECTED\|killed by SIGKILL' "$log"
+      do
+        echo "# $call $how $n"
+        fired=$((fired + 1))
+        ask "$@"
+        expect 0
+        "$verify"
+      done
+    done
+  done
+  echo "# $fired"
+  [ "$fired" -gt 20 ]
+}
+
+one_key() {
+  payload >"$BATS_TEST_TMPDIR/profile"
+  assert_profile "$BATS_TEST_TMPDIR/profile"
+  [ "$(value key)" = present ]
+  [ "$(cd "$state" && echo issued/* intent/* names/* fence/*)" = "issued/$serial intent/$serial names/$name fence/$serial" ]
+}
+
+one_revocation() {
+  [ "$(value published)" = yes ]
+  openssl crl -in "$state/pub/crl.pem" -CAfile "$state/ca/ca.crt" -noout 2>&1 | grep -q 'verify OK'
+  [ "$(crl_text | grep 'Serial Number: ')" = "    Serial Number: $serial" ]
+  [ "$(files issued) $(files names) $(files revoked)" = '0 0 1' ]
+}
+
+@test "issue converges whichever of its writes is killed or fails" {
+  at_every_call one_key issue "days=$days"
+}
+
+@test "revoke converges whichever of its writes is killed or fails" {
+  issue
+  fence=11
+  at_every_call one_revocation revoke
+}
