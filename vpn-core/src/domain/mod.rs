@@ -8,6 +8,7 @@ mod id;
 mod job;
 mod name;
 mod principal;
+mod proof;
 mod server;
 
 pub use certificate::{Certificate, Serial};
@@ -17,6 +18,7 @@ pub use id::{ClientId, JobId, RequestId, ServerId, TokenId};
 pub use job::{Job, JobFailure, JobInput, JobKind, JobState, ProvisionInput, RevokeInput, Step};
 pub use name::{CommonName, Reason, ServerName};
 pub use principal::{Caller, Permission, Principal, Role};
+pub use proof::{Claim, Proof};
 pub(crate) use server::HostKeyLine;
 pub use server::{BadAddress, Server, ServerAddress};
 

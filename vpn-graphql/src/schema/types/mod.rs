@@ -22,7 +22,7 @@ pub(super) use self::{
     audit_tree::AuditTree,
     client::VpnClient,
     connection::{AuditEntryConnection, JobConnection, VpnClientConnection},
-    enums::{ClientStatus, JobKind, JobState, Role},
+    enums::{ClientStatus, JobKind, JobState, RevocationClaim, Role},
     event::{AuditLogEvent, ClientStatusEvent, JobEvent, LiveEvent},
     health::Health,
     job::Job,
