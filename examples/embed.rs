@@ -55,7 +55,7 @@ async fn tour(sandbox: &Sandbox) -> Result<()> {
         host: host.address.clone(),
         port: host.port.into(),
         user: host.user.clone(),
-        host_key: host.host_key.clone(),
+        host_key: Some(host.host_key.clone()),
         idempotency_key: None,
     };
     let server = platform.register_server(&admin, server).await?;

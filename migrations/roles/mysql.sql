@@ -7,11 +7,13 @@
 --
 -- Who has neither DROP, ALTER nor TRIGGER cannot drop or truncate a table, or take its triggers away.
 GRANT SELECT ON settings TO 'vpn_app'@'%';
-GRANT SELECT, INSERT ON servers TO 'vpn_app'@'%';
+GRANT SELECT, INSERT, UPDATE (state, host_key) ON servers TO 'vpn_app'@'%';
+GRANT SELECT, INSERT, UPDATE ON server_contacts TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON clients TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON jobs TO 'vpn_app'@'%';
 GRANT SELECT, INSERT ON audit_log TO 'vpn_app'@'%';
 GRANT SELECT, UPDATE ON audit_head TO 'vpn_app'@'%';
+GRANT SELECT ON audit_seals TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON tokens TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON profiles TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, DELETE ON idempotency_keys TO 'vpn_app'@'%';
@@ -19,3 +21,4 @@ GRANT SELECT, INSERT, DELETE ON idempotency_keys TO 'vpn_app'@'%';
 GRANT SELECT ON settings TO 'vpn_auditor'@'%';
 GRANT SELECT ON audit_log TO 'vpn_auditor'@'%';
 GRANT SELECT ON audit_head TO 'vpn_auditor'@'%';
+GRANT SELECT ON audit_seals TO 'vpn_auditor'@'%';

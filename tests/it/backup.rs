@@ -129,12 +129,13 @@ async fn token(world: &World, revoked: bool) -> Result<TokenId> {
         id: TokenId::generate(&world.ambient),
         principal: "bob@example.org".parse()?,
         role: Role::Operator,
+        scopes: vpn_core::domain::Scopes::ALL,
         secret_hash: world.ambient.random(),
         created_by: "alice".to_owned(),
         expires_at: tx.at().plus(Duration::from_hours(1)),
     };
     tx.insert_token(&new).await?;
-    tx.touch_token(new.id).await?;
+    tx.touch_token(new.id, Duration::ZERO).await?;
     if revoked {
         tx.revoke_token(new.id, "alice").await?;
     }

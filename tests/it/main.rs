@@ -17,6 +17,8 @@ mod jobs;
 #[cfg(test)]
 mod lock;
 #[cfg(test)]
+mod oidc;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod refusals;
@@ -26,5 +28,9 @@ mod restore;
 mod service;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod vpnctl;
+#[cfg(test)]
+mod watch;
 #[cfg(test)]
 mod words;

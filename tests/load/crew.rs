@@ -17,7 +17,7 @@ use tokio::{sync::Mutex, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use vpn_core::{
     clock::Ambient,
-    domain::{Caller, Role, Server},
+    domain::{Caller, Role, Scopes, Server},
     sandbox::{Launch, Options, Process, Sandbox, VpnHost, free_port},
     service::{CreateClient, CreateToken, Platform, RegisterServer},
     vault::Vault,
@@ -75,7 +75,8 @@ impl Crew {
         let platform = Platform::connect(db.store.clone(), &redis, vault, Ambient::system(), 8)?;
         let admin = caller("load", Role::Admin)?;
         let server = register(&platform, &admin, sandbox.host()?).await?;
-        let input = CreateToken { principal: "load".into(), role: Role::Operator, valid_for_days: 1 };
+        let input =
+            CreateToken { principal: "load".into(), role: Role::Operator, scopes: Scopes::ALL, valid_for_days: 1 };
         let token = platform.create_token(&admin, input).await?.secret;
         let port = free_port()?;
         let configuration = configure(&db, &sandbox, port)?;
@@ -205,7 +206,7 @@ async fn register(platform: &Platform, admin: &Caller, host: &VpnHost) -> Result
         host: host.address.clone(),
         port: host.port.into(),
         user: host.user.clone(),
-        host_key: host.host_key.clone(),
+        host_key: Some(host.host_key.clone()),
         idempotency_key: None,
     };
     Ok(platform.register_server(admin, input).await?)

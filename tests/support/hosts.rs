@@ -9,7 +9,7 @@ use vpn_core::{
     clock::{Ambient, Timestamp},
     domain::{
         Client, ClientId, ClientState, Fence, FencingToken, JobId, ProvisionInput, Serial, Server, ServerAddress,
-        ServerId,
+        ServerId, ServerState,
     },
     host::{Hosts, Order, SshOptions, SshTransport},
     lock::LockPolicy,
@@ -59,7 +59,8 @@ pub fn server_at(host: &VpnHost, port: u16) -> Result<Server> {
         id: ServerId::generate(&Ambient::system()),
         name: "vpn-1".parse()?,
         address: ServerAddress::new(&host.address, port, &host.user)?,
-        host_key: host.host_key.clone(),
+        host_key: Some(host.host_key.clone()),
+        state: ServerState::Active,
         created_by: "alice".to_owned(),
         created_at: Timestamp::from_seconds(0),
     })

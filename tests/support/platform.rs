@@ -97,17 +97,29 @@ impl TestPlatform {
             host: host.address.clone(),
             port: port.into(),
             user: host.user.clone(),
-            host_key: host_key.to_owned(),
+            host_key: Some(host_key.to_owned()),
             idempotency_key: None,
         };
         let server = platform.register_server(&admin, input).await?;
         Ok(Self { db, sandbox, platform, faults, admin, server, vault })
     }
 
-    /// A worker, in a hurry.
+    /// A worker that is in a hurry, but for its leases: on a machine that does much else it loses no job.
     pub fn worker(&self) -> Result<TestWorker> {
+        self.worker_with(hurried())
+    }
+
+    /// A worker whose leases are short too: for tests in which they have to lapse.
+    pub fn hasty_worker(&self) -> Result<TestWorker> {
+        let hurried = hurried();
+        let (lease, grace) = (Duration::from_secs(4), Duration::from_secs(1));
+        let lock = LockPolicy { lease, grace, ..hurried.lock };
+        self.worker_with(worker::Options { lock, jobs: JobPolicy { lease, ..hurried.jobs }, ..hurried })
+    }
+
+    fn worker_with(&self, options: worker::Options) -> Result<TestWorker> {
         let stop = CancellationToken::new();
-        let running = tokio::spawn(worker::run(self.deps()?, hurried(), stop.clone()));
+        let running = tokio::spawn(worker::run(self.deps()?, options, stop.clone()));
         Ok(TestWorker { stop, running })
     }
 
@@ -218,14 +230,14 @@ pub fn caller(name: &str, role: Role) -> Result<Caller> {
     Ok(Caller::embedded(name.parse()?, role, RequestId::generate(&Ambient::system())))
 }
 
-/// Everything shorter than in production, in the same proportions.
+/// Everything but the leases shorter than in production.
 pub(crate) fn hurried() -> worker::Options {
     worker::Options {
         concurrency: 4,
         drain: Duration::from_secs(10),
-        lock: LockPolicy { lease: Duration::from_secs(4), grace: Duration::from_secs(1), ..LockPolicy::default() },
+        lock: LockPolicy::default(),
         jobs: JobPolicy {
-            lease: Duration::from_secs(4),
+            lease: JobPolicy::default().lease,
             needed: Duration::from_millis(500),
             retry: RetryPolicy { base: Duration::from_millis(40), cap: Duration::from_millis(200) },
             settle: Duration::from_millis(50),
@@ -235,5 +247,7 @@ pub(crate) fn hurried() -> worker::Options {
             unanswered: Duration::from_secs(1),
             unanswered_when_busy: Duration::from_secs(5),
         },
+        // Tests count the requests of jobs.
+        watch: None,
     }
 }

@@ -76,7 +76,7 @@ impl World {
             id: ServerId::generate(&self.ambient),
             name: format!("vpn-{}", random_hex(6)?).parse()?,
             address: ServerAddress::new("vpn.example.org", 22, "vpn-host")?,
-            host_key: HOST_KEY.to_owned(),
+            host_key: Some(HOST_KEY.to_owned()),
             created_by: "alice".to_owned(),
         })
     }

@@ -1,7 +1,12 @@
 //! What a use case can answer instead of its result: a stable code, a text that may be shown, and,
 //! apart from it, the cause for the log.
 
-use crate::{domain::Permission, host::CertificateFault, queue::QueueError, store::StoreError, vault::VaultError};
+use std::time::Duration;
+
+use crate::{
+    domain::Permission, host::CertificateFault, oidc::ProviderError, queue::QueueError, store::StoreError,
+    vault::VaultError,
+};
 
 /// Why a use case did not do what it was asked. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -12,8 +17,14 @@ pub enum Error {
     /// No credentials, or none that hold. The audit log knows more than the caller is told.
     #[error("a valid access token is needed: send it as `Authorization: Bearer …`")]
     Unauthenticated,
-    /// The caller's role does not include it.
-    #[error("this needs the permission `{}`, which the role of this token does not include", .0.as_str())]
+    /// Too many attempts to sign in failed: no other is looked at for so long.
+    #[error("too many attempts to sign in: try again in {} seconds", .0.as_secs() + 1)]
+    TooManyAttempts(Duration),
+    /// Signed tokens cannot be checked: the identity provider gives us no keys.
+    #[error("the identity provider cannot be reached, so its tokens cannot be checked: try again in a few seconds")]
+    Provider(#[from] ProviderError),
+    /// The caller's role does not include it, or their token does not reach it.
+    #[error("this needs the permission `{}`, which the role and scopes of this token do not include", .0.as_str())]
     Forbidden(Permission),
     /// The database failed.
     #[error("the database failed: {0}")]
@@ -78,7 +89,8 @@ impl Error {
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::Store(error) if error.is_retryable() => "SERVICE_UNAVAILABLE",
-            Self::Queue(_) => "SERVICE_UNAVAILABLE",
+            Self::Queue(_) | Self::Provider(_) => "SERVICE_UNAVAILABLE",
+            Self::TooManyAttempts(_) => "TOO_MANY_ATTEMPTS",
             Self::Store(_) | Self::Vault(_) => "INTERNAL_SERVER_ERROR",
         }
     }
@@ -88,7 +100,7 @@ impl Error {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Store(error) => error.is_retryable(),
-            Self::Queue(_) => true,
+            Self::Queue(_) | Self::Provider(_) | Self::TooManyAttempts(_) => true,
             _ => false,
         }
     }

@@ -12,6 +12,8 @@
 //! | [`queue`] | the doorbell: apalis on Redis |
 //! | [`host`] | what is asked of a VPN host, over SSH |
 //! | `jobs`, `worker` | provision and revoke, retries, the sweeper, the loop that runs them (feature `worker`) |
+//! | `watch` | looks at the VPN hosts, and notes what they say of themselves (feature `worker`) |
+//! | [`oidc`] | single sign-on: signed tokens of an identity provider |
 //! | [`service`] | the use cases: authorise, validate, persist with audit, ring |
 //! | [`events`] | live status, resumable |
 //! | [`vault`] | profiles, sealed |
@@ -53,7 +55,7 @@
 //!         host: "vpn1.example.org".into(),
 //!         port: 22,
 //!         user: "vpn-host".into(),
-//!         host_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ".into(),
+//!         host_key: Some("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ".into(),
 //!         idempotency_key: None,
 //!     })
 //!     .await?;
@@ -86,6 +88,7 @@ pub mod host;
 #[cfg(feature = "worker")]
 pub mod jobs;
 pub mod lock;
+pub mod oidc;
 pub mod queue;
 #[cfg(feature = "worker")]
 pub mod reconcile;
@@ -95,6 +98,8 @@ pub mod service;
 pub mod store;
 pub mod telemetry;
 pub mod vault;
+#[cfg(feature = "worker")]
+pub mod watch;
 #[cfg(feature = "worker")]
 pub mod worker;
 

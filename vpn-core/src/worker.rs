@@ -14,6 +14,7 @@ use crate::{
     queue::{Bell, WorkerOptions, answer_rings},
     store::{Store, StoreError},
     vault::Vault,
+    watch::{WatchPolicy, Watcher},
 };
 
 /// Redis answers the queue within this time, or is in trouble.
@@ -51,6 +52,8 @@ pub struct Options {
     pub jobs: JobPolicy,
     /// The sweeper.
     pub sweep: SweepPolicy,
+    /// How often the VPN hosts are looked at; `None`: never.
+    pub watch: Option<WatchPolicy>,
 }
 
 impl Default for Options {
@@ -61,6 +64,7 @@ impl Default for Options {
             lock: LockPolicy::default(),
             jobs: JobPolicy::default(),
             sweep: SweepPolicy::default(),
+            watch: Some(WatchPolicy::default()),
         }
     }
 }
@@ -83,6 +87,8 @@ impl Options {
                 settle: lease / 30,
             },
             sweep: SweepPolicy { every: lease / 15, unanswered: lease, unanswered_when_busy: lease * 3 },
+            // Tests count the requests of jobs.
+            watch: None,
             ..self
         }
     }
@@ -122,6 +128,10 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
         policy: options.sweep,
     };
     let mut sweeping = tokio::spawn(sweeper.run(stop.clone()));
+    let watching = options.watch.map(|policy| {
+        let watcher = Watcher { store: runner.store.clone(), hosts: runner.hosts.clone(), policy };
+        tokio::spawn(watcher.run(stop.clone()))
+    });
     let settings = WorkerOptions { concurrency: options.concurrency, drain: options.drain };
     tracing::info!(worker.concurrency = options.concurrency, "the worker is ready");
     answer_rings(&url, queue, &ambient, Arc::new(runner), settings, stop).await;
@@ -130,6 +140,10 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
         Ok(Err(error)) => tracing::error!(%error, "the sweeper ended in disorder"),
         // Redis or the database hangs; what the round was about to do is done by another sweeper.
         Err(_) => sweeping.abort(),
+    }
+    if let Some(watching) = watching {
+        // What it had begun is looked at by another worker.
+        watching.abort();
     }
     tracing::info!("the worker has stopped");
     Ok(())

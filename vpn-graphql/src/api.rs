@@ -1,6 +1,6 @@
 //! What the transports need of the platform. They know no more of it, so they can be tested alone.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use async_graphql::{Request, Response, ServerError};
 use futures_util::{future::BoxFuture, stream::BoxStream};
@@ -11,11 +11,13 @@ pub trait Api: Send + Sync + 'static {
     /// An id for a request that has just come in.
     fn request_id(&self) -> RequestId;
 
-    /// Whose token this is. The error has the code `UNAUTHENTICATED`, `SERVICE_UNAVAILABLE` or
+    /// Whose token this is that comes from this address. The error has the code `UNAUTHENTICATED`,
+    /// `TOO_MANY_ATTEMPTS` (with `retryAfterSeconds` beside it), `SERVICE_UNAVAILABLE` or
     /// `INTERNAL_SERVER_ERROR`.
     fn authenticate<'a>(
         &'a self,
         bearer: Option<&'a str>,
+        address: Option<IpAddr>,
         request: RequestId,
     ) -> BoxFuture<'a, Result<Caller, ServerError>>;
 

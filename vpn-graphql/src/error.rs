@@ -9,6 +9,10 @@ use crate::schema::UserError;
 pub(crate) const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
 /// No token, or one that is wrong or has ended.
 pub(crate) const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
+/// Too many attempts to sign in failed.
+pub(crate) const TOO_MANY_ATTEMPTS: &str = "TOO_MANY_ATTEMPTS";
+/// How long to wait, beside that code.
+const RETRY_AFTER: &str = "retryAfterSeconds";
 /// The database or another part is out of reach; the same request may go through later.
 pub(crate) const SERVICE_UNAVAILABLE: &str = "SERVICE_UNAVAILABLE";
 /// A fault of ours. What it was is in the log, under the request's id.
@@ -47,7 +51,19 @@ pub(crate) fn told(error: CoreError) -> Error {
 /// The same, where there is no document yet.
 pub(crate) fn told_to_transport(error: &CoreError) -> ServerError {
     let (code, message) = public(error);
-    refusal(code, message)
+    let mut refused = refusal(code, message);
+    if let CoreError::TooManyAttempts(wait) = error {
+        refused.extensions.get_or_insert_default().set(RETRY_AFTER, wait.as_secs() + 1);
+    }
+    refused
+}
+
+/// How many seconds to wait, if the error says so.
+pub(crate) fn retry_after(error: &ServerError) -> Option<u64> {
+    match error.extensions.as_ref()?.get(RETRY_AFTER)? {
+        async_graphql::Value::Number(seconds) => seconds.as_u64(),
+        _ => None,
+    }
 }
 
 /// A mutation's outcome: what it gives, and what the caller can put right, which is data. Faults

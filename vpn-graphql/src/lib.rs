@@ -13,6 +13,7 @@
 //! | `error` | the only place where errors of the core become GraphQL |
 //! | `graphiql`, `health` | the page at `/graphiql`; `/healthz` and `/readyz` |
 
+mod address;
 mod answer;
 mod api;
 mod auth;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use vpn_core::config::Network;
+
 use crate::{guard::DocumentLimits, operations::Operations};
 
 /// What can be chosen about the HTTP server.
@@ -11,6 +13,8 @@ pub struct HttpOptions {
     pub graphiql: bool,
     /// Origins (`https://console.example.org`) whose pages may open WebSockets, beside our own.
     pub allowed_origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
     /// When given, no other operations are run.
     pub operations: Option<Operations>,
     /// Limits.
@@ -19,7 +23,13 @@ pub struct HttpOptions {
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        Self { graphiql: true, allowed_origins: Vec::new(), operations: None, limits: Limits::default() }
+        Self {
+            graphiql: true,
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            operations: None,
+            limits: Limits::default(),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The platform behind the transports.
 
+use std::net::IpAddr;
+
 use async_graphql::{Request, Response, ServerError};
 use futures_util::{FutureExt as _, future::BoxFuture, stream::BoxStream};
 use vpn_core::{
@@ -37,10 +39,11 @@ impl Api for PlatformApi {
     fn authenticate<'a>(
         &'a self,
         bearer: Option<&'a str>,
+        address: Option<IpAddr>,
         request: RequestId,
     ) -> BoxFuture<'a, Result<Caller, ServerError>> {
-        async move { self.platform.authenticate(bearer, request).await.map_err(|error| error::told_to_transport(&error)) }
-            .boxed()
+        let asked = self.platform.authenticate(bearer, address, request);
+        async move { asked.await.map_err(|error| error::told_to_transport(&error)) }.boxed()
     }
 
     fn execute(&self, request: Request, caller: Caller) -> BoxFuture<'_, Response> {

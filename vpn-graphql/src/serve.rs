@@ -1,12 +1,14 @@
 //! Serving until told to stop, and ending without cutting anybody off.
 
-use std::{io, pin::pin, time::Duration};
+use std::{convert::Infallible, io, pin::pin, time::Duration};
 
 use axum::{
     Router,
+    body::Body,
+    http::{Request, Response},
     serve::{Listener, ListenerExt as _},
 };
-use hyper::server::conn::http1;
+use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -17,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{patience::Patience, server::Lifetime};
+use crate::{address::Peer, patience::Patience, server::Lifetime};
 
 /// How long a connection may be silent between requests, or take to send the head of one.
 const HEAD_WAIT: Duration = Duration::from_secs(30);
@@ -42,7 +44,10 @@ pub async fn serve(listener: TcpListener, router: Router, lifetime: Lifetime, dr
     loop {
         tokio::select! {
             () = lifetime.shutdown.cancelled() => break,
-            (connection, _) = listener.accept() => spawn(connection, router.clone(), &lifetime, Waits { head: HEAD_WAIT, write: WRITE_WAIT }),
+            (connection, peer) = listener.accept() => {
+                let service = WithPeer { peer: Peer(peer), routes: TowerToHyperService::new(router.clone()) };
+                spawn(connection, service, &lifetime, Waits { head: HEAD_WAIT, write: WRITE_WAIT });
+            }
         }
     }
     drop(listener);
@@ -53,15 +58,33 @@ pub async fn serve(listener: TcpListener, router: Router, lifetime: Lifetime, dr
     Ok(())
 }
 
+/// The routes, told who is at the other end of the connection.
+#[derive(Clone)]
+struct WithPeer {
+    peer: Peer,
+    routes: TowerToHyperService<Router>,
+}
+
+impl Service<Request<Incoming>> for WithPeer {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.routes.call(request)
+    }
+}
+
 /// Serves one connection. axum's own `serve` would do that without a limit on silence.
-fn spawn<I>(connection: I, router: Router, lifetime: &Lifetime, waits: Waits)
+fn spawn<I>(connection: I, service: WithPeer, lifetime: &Lifetime, waits: Waits)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(waits.head)
-        .serve_connection(TokioIo::new(Patience::new(connection, waits.write)), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(Patience::new(connection, waits.write)), service)
         .with_upgrades();
     let shutdown = lifetime.shutdown.clone();
     lifetime.open.spawn(async move {
@@ -82,7 +105,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use axum::{body::Body, routing::get};
+    use axum::routing::get;
     use futures_util::stream;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
@@ -91,10 +114,14 @@ mod tests {
     const WAIT: Duration = Duration::from_millis(100);
     const WAITS: Waits = Waits { head: WAIT, write: WAIT };
 
+    fn served(router: Router) -> WithPeer {
+        WithPeer { peer: Peer(([127, 0, 0, 1], 1).into()), routes: TowerToHyperService::new(router) }
+    }
+
     /// What is answered to these bytes until the connection is closed.
     async fn answer(request: &[u8]) -> String {
         let (mut peer, ours) = duplex(4096);
-        spawn(ours, Router::new().route("/", get(|| async { "here" })), &Lifetime::default(), WAITS);
+        spawn(ours, served(Router::new().route("/", get(|| async { "here" }))), &Lifetime::default(), WAITS);
         peer.write_all(request).await.expect("sent");
         let mut heard = Vec::new();
         timeout(10 * WAIT, peer.read_to_end(&mut heard)).await.expect("closed in time").expect("heard");
@@ -114,7 +141,7 @@ mod tests {
         let endless = || async { Body::from_stream(stream::repeat_with(|| Ok::<_, io::Error>(vec![b'x'; 10_000]))) };
         let (mut peer, ours) = duplex(4096);
         let lifetime = Lifetime::default();
-        spawn(ours, Router::new().route("/", get(endless)), &lifetime, WAITS);
+        spawn(ours, served(Router::new().route("/", get(endless))), &lifetime, WAITS);
         peer.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");
         // Nothing is left of it, though the peer is still there and the answer has no end.
         lifetime.open.close();

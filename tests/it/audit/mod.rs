@@ -4,6 +4,7 @@ mod chain;
 mod complete;
 mod export;
 mod proofs;
+mod sealing;
 mod secrets;
 mod signing;
 mod tampering;

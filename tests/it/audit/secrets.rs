@@ -7,7 +7,11 @@ use anyhow::{Context as _, Result, ensure};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::process::Command;
-use vpn_core::{domain::Role, sandbox::free_port, service::CreateToken};
+use vpn_core::{
+    domain::{Role, Scopes},
+    sandbox::free_port,
+    service::CreateToken,
+};
 use vpn_tests::{Database, TestPlatform, eventually, hosts, programs};
 
 use super::entries;
@@ -99,7 +103,7 @@ impl Programs {
 #[tokio::test]
 async fn a_full_run_writes_no_secret_down() -> Result<()> {
     let test = TestPlatform::on(Database::Postgres).await?;
-    let input = CreateToken { principal: "olga".into(), role: Role::Operator, valid_for_days: 1 };
+    let input = CreateToken { principal: "olga".into(), role: Role::Operator, scopes: Scopes::ALL, valid_for_days: 1 };
     let token = test.platform.create_token(&test.admin, input).await?.secret;
     let token = token.expose_secret();
     let directory = tempfile::tempdir()?;

@@ -7,7 +7,7 @@ use vpn_core::{
     domain::{ClientStatus, JobState},
     sandbox::VpnHost,
 };
-use vpn_tests::{Database, Db, Fleet, eventually, fleet::Pace, hosts, within};
+use vpn_tests::{Database, Db, Fleet, eventually, fleet::Pace, hosts};
 
 use super::{at_work, hold, kept, on_both, stop};
 
@@ -121,5 +121,5 @@ fn requests(host: &VpnHost) -> Result<usize> {
 /// Waits until one more request has reached the host and was worked off.
 async fn arrives(host: &VpnHost, before: usize) -> Result<()> {
     let arrived = async || Ok(requests(host)? > before && at_work(host)? == 0);
-    within(std::time::Duration::from_secs(20), "the late request reached the host", arrived).await
+    eventually("the late request reached the host", arrived).await
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use sqlx::{Connection as _, Executor as _};
-use vpn_tests::{Database, Db, Fleet, fleet::Pace, hosts, within};
+use vpn_tests::{Database, Db, Fleet, eventually, fleet::Pace, hosts};
 
 use super::{hold, stop};
 
@@ -76,5 +76,5 @@ async fn a_worker_that_stands_still_in_a_transaction_does_not_stop_the_others() 
 /// Waits until a worker says this.
 async fn says(fleet: &Fleet, words: &str) -> Result<()> {
     let said = async || Ok(std::fs::read_to_string(fleet.log("worker"))?.contains(words));
-    within(Duration::from_secs(30), words, said).await
+    eventually(words, said).await
 }

@@ -5,7 +5,7 @@ use vpn_core::{
     domain::ClientStatus,
     sandbox::{Janitor, Process},
 };
-use vpn_tests::{Database, Db, Fleet, databases::Postgres, fleet::Pace, hosts};
+use vpn_tests::{Database, Db, Fleet, PATIENCE, databases::Postgres, fleet::Pace, hosts};
 
 use super::{kept, on_both, stop};
 
@@ -76,7 +76,7 @@ async fn a_connection_that_is_cut_under_a_request_leads_to_the_same_certificate(
 /// The process ended by SIGKILL.
 async fn killed(process: &Process) -> Result<()> {
     use std::os::unix::process::ExitStatusExt as _;
-    let status = process.ended(std::time::Duration::from_secs(30)).await.context("the worker did not die")?;
+    let status = process.ended(PATIENCE).await.context("the worker did not die")?;
     anyhow::ensure!(status.signal() == Some(9), "it ended otherwise: {status}");
     Ok(())
 }

@@ -17,8 +17,9 @@ use vpn_tests::{
     Database, Db, Fleet,
     chaos::{Act, Caller},
     checker::{Places, Told, check},
+    eventually,
     fleet::{Pace, lasting_port},
-    hosts, within,
+    hosts,
 };
 
 use super::{hold, on_both};
@@ -51,10 +52,8 @@ async fn a_rolling_restart_under_load_loses_nothing_and_runs_nothing_twice(datab
     for one in asked {
         told.merge(one);
     }
-    within(Duration::from_mins(1), "all jobs have ended", async || {
-        Ok(fleet.db.store.read().await?.open_job_counts().await? == (0, 0))
-    })
-    .await?;
+    eventually("all jobs have ended", async || Ok(fleet.db.store.read().await?.open_job_counts().await? == (0, 0)))
+        .await?;
     for program in programs {
         replaced(&program, DRAIN).await?;
     }
@@ -83,7 +82,7 @@ async fn load(fleet: &Fleet, mut caller: Caller, number: usize, done: &AtomicBoo
             caller.act(Act::Revoke(round)).await?;
         }
         round += 1;
-        within(Duration::from_secs(30), "the host keeps up", async || {
+        eventually("the host keeps up", async || {
             let (queued, running) = fleet.db.store.read().await?.open_job_counts().await?;
             Ok(queued + running < 5)
         })
@@ -119,7 +118,7 @@ async fn roll(fleet: &Fleet, ports: [u16; 2]) -> Result<Vec<Process>> {
 async fn progress(fleet: &Fleet) -> Result<()> {
     let head = async || anyhow::Ok(fleet.db.store.read().await?.audit_head().await?.seq);
     let wanted = head().await? + 12;
-    within(Duration::from_secs(30), "the load goes on", async || Ok(head().await? >= wanted)).await
+    eventually("the load goes on", async || Ok(head().await? >= wanted)).await
 }
 
 /// A job that hangs on the host and a Redis that does not answer keep nobody from ending in time.

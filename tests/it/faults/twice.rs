@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use redis::AsyncCommands as _;
 use vpn_core::queue::{Bell, Doorbell as _};
-use vpn_tests::{Database, Db, Fleet, eventually, fleet::Pace, hosts, redis as services, within};
+use vpn_tests::{Database, Db, Fleet, eventually, fleet::Pace, hosts, redis as services};
 
 use super::{at_work, hold, on_both, stop};
 
@@ -34,7 +34,7 @@ async fn a_job_that_is_delivered_again_while_it_runs_runs_once(database: Databas
     for worker in workers {
         let _: i64 = connection.zincr("vpn:jobs:workers", worker, -31).await?;
     }
-    within(Duration::from_secs(30), "all rings were answered", async || Ok(bell.health().await?.ready == 0)).await?;
+    eventually("all rings were answered", async || Ok(bell.health().await?.ready == 0)).await?;
     assert_eq!(fleet.job(job.id).await?.attempts, 1);
     drop(held);
 
@@ -44,7 +44,7 @@ async fn a_job_that_is_delivered_again_while_it_runs_runs_once(database: Databas
         let health = bell.health().await?;
         Ok((health.ready, health.running, health.dead) == (0, 0, 0))
     };
-    within(Duration::from_secs(30), "the queue is empty", idle).await?;
+    eventually("the queue is empty", idle).await?;
     stop([first, second]).await;
     let told = fleet.actions(client.id).await?;
     assert_eq!(told.iter().filter(|action| *action == "provision.started").count(), 1, "{told:?}");

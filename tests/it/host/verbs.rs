@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use vpn_core::{
-    domain::ProvisionInput,
-    host::{HostErrorKind, KeyState, VpnServer, certificate_of_profile, check_csr},
+    domain::{ProvisionInput, VpnServer},
+    host::{HostErrorKind, KeyState, certificate_of_profile, check_csr},
     secrecy::ExposeSecret as _,
 };
 use vpn_tests::{

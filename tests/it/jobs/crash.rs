@@ -13,7 +13,7 @@ use vpn_tests::{Database, Db, TestPlatform, databases::Postgres, redis, whole_on
 whole_on_every_database!(a_job_of_a_crashed_worker_is_finished_by_another, what_is_asked_without_redis_is_done_later);
 
 async fn a_job_of_a_crashed_worker_is_finished_by_another(test: TestPlatform) -> Result<()> {
-    let doomed = test.worker()?;
+    let doomed = test.hasty_worker()?;
     // The reply is lost and the second attempt far away: meanwhile the worker is gone.
     test.faults.plan("ack", Fault::ReplyLost);
     let client = test.client().await?;
@@ -83,7 +83,7 @@ async fn a_ring_that_sql_could_not_answer_comes_again() -> Result<()> {
 #[tokio::test]
 async fn a_redis_that_forgets_everything_costs_a_moment_and_nothing_else() -> Result<()> {
     let test = TestPlatform::on(Database::Sqlite).await?;
-    let worker = test.worker()?;
+    let worker = test.hasty_worker()?;
     let mut jobs = Vec::new();
     for round in 0..6 {
         let client = test.client().await?;

@@ -114,9 +114,14 @@ async fn the_release_is_awaited() -> Result<()> {
     Ok(())
 }
 
+/// Nobody has the patience to see a key of this expire.
+fn endless() -> LockPolicy {
+    LockPolicy { lease: Duration::from_hours(1), max_hold: Duration::from_hours(1), ..LockPolicy::default() }
+}
+
 #[tokio::test]
 async fn a_dropped_caller_gives_the_lock_back() -> Result<()> {
-    let (url, locks) = (services::shared_url().await?, shared(LockPolicy::default()).await?);
+    let (url, locks) = (services::shared_url().await?, shared(endless()).await?);
     let resource = resource();
     let (inside, entered) = tokio::sync::oneshot::channel();
     let task = tokio::spawn({
@@ -137,7 +142,7 @@ async fn a_dropped_caller_gives_the_lock_back() -> Result<()> {
 
 #[tokio::test]
 async fn a_panic_gives_the_lock_back() -> Result<()> {
-    let (url, locks) = (services::shared_url().await?, shared(LockPolicy::default()).await?);
+    let (url, locks) = (services::shared_url().await?, shared(endless()).await?);
     let resource = resource();
     let task = tokio::spawn({
         let (locks, resource) = (locks.clone(), resource.clone());

@@ -43,20 +43,25 @@ async fn a_lease_is_renewed_while_the_work_goes_on() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_work_is_dropped_when_redis_forgets_the_lock() -> Result<()> {
-    let (url, locks, resource) = (services::shared_url().await?, shared(hasty()).await?, resource());
+async fn the_work_is_dropped_at_the_next_renewal_when_redis_forgets_the_lock() -> Result<()> {
+    let policy = LockPolicy { lease: Duration::from_secs(15), ..hasty() };
+    let (url, locks, resource) = (services::shared_url().await?, shared(policy).await?, resource());
     let dropped = Arc::new(AtomicBool::new(false));
     let witness = Dropped(Arc::clone(&dropped));
+    let mut last = None;
+    let end = &mut last;
     let mut redis = services::look(&url).await?;
     let key = format!("vpn:{{{resource}}}:lock");
-    let outcome = locks.with(&resource, FencingToken::ZERO, async move |_| {
+    let outcome = locks.with(&resource, FencingToken::ZERO, async move |lease| {
         let _witness = witness;
+        *end = Some(Instant::now() + lease.remaining());
         let _removed: i64 = redis.del(&key).await?;
         std::future::pending::<Result<()>>().await
     });
     let outcome = soon("the lease ends", outcome).await?;
     ensure!(matches!(outcome, Err(LockError::Lost)), "{outcome:?}");
     ensure!(dropped.load(Ordering::SeqCst), "the work goes on");
+    ensure!(last.is_some_and(|end| Instant::now() < end), "it was dropped at the end of its lease only");
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use redis::AsyncCommands as _;
 use vpn_core::{
     domain::FencingToken,
-    lock::{LockError, LockPolicy, Locks},
+    lock::{Lease, LockError, LockPolicy, Locks},
     sandbox::{Options, Sandbox},
 };
 use vpn_tests::{eventually, proxy::Proxy, redis as services, soon};
@@ -27,12 +27,19 @@ impl Setting {
         let locks = services::locks(&services::through(sandbox.redis()?, proxy.port()), policy)?;
         let setting = Self { sandbox, proxy, locks };
         // The scripts are known to Redis and the connection is made: what follows is one round trip.
-        token(&setting.locks, "warm", FencingToken::ZERO).await?;
+        let warm = async || Ok(token(&setting.locks, "warm", FencingToken::ZERO).await.is_ok());
+        eventually("a lock is taken", warm).await?;
         Ok(setting)
     }
 
     fn url(&self) -> Result<String> {
         Ok(self.sandbox.redis()?.url())
+    }
+
+    /// How long Redis keeps the lock yet.
+    async fn left(&self, resource: &str) -> Result<Duration> {
+        let left: i64 = services::look(&self.url()?).await?.pttl(format!("vpn:{{{resource}}}:lock")).await?;
+        Ok(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
     }
 
     async fn last_token(&self, resource: &str) -> Result<i64> {
@@ -103,12 +110,50 @@ async fn a_connection_that_breaks_between_renewals_does_not_end_the_work() -> Re
         .with(&resource, FencingToken::ZERO, async |lease| {
             setting.proxy.cut();
             // Longer than an unrenewed lease.
-            tokio::time::sleep(Duration::from_millis(1500)).await;
+            tokio::time::sleep(hasty().lease * 2).await;
             lease.ensure(Duration::ZERO).map(drop)
         })
         .await;
     ensure!(matches!(outcome, Ok(Ok(()))), "{outcome:?}");
     Ok(())
+}
+
+/// Held for `time` by the proxy once Redis has done it.
+async fn delayed(setting: &Setting, resource: &str, kept: Duration, time: Duration) -> Result<()> {
+    eventually("Redis keeps the lock for so long, and has answered long ago", async || {
+        let left = setting.left(resource).await?;
+        Ok(left > Duration::ZERO && left < kept - time)
+    })
+    .await?;
+    setting.proxy.hold_replies(false);
+    Ok(())
+}
+
+/// However late the answers come: a holder that counted from the answer would go on when the next one begins.
+#[tokio::test]
+async fn a_lease_ends_before_its_key_though_the_answers_are_late() -> Result<()> {
+    let policy = LockPolicy { lease: Duration::from_secs(9), command: Duration::from_secs(8), ..hasty() };
+    let (setting, resource) = (Setting::new(policy).await?, resource());
+    let (kept, late) = (policy.lease + policy.grace, Duration::from_secs(2));
+    let in_time = async |lease: &Lease| {
+        let left = setting.left(&resource).await?;
+        ensure!(lease.remaining() + policy.grace <= left, "{:?} of {left:?}", lease.remaining());
+        anyhow::Ok(())
+    };
+    setting.proxy.hold_replies(true);
+    let work = setting.locks.with(&resource, FencingToken::ZERO, async |lease| {
+        in_time(&lease).await?;
+        setting.proxy.hold_replies(true);
+        let before = lease.remaining();
+        eventually("Redis has renewed", async || Ok(setting.left(&resource).await? > before + policy.grace)).await?;
+        delayed(&setting, &resource, kept, late).await?;
+        let known = lease.remaining();
+        eventually("the answer has come", async || Ok(lease.remaining() > known)).await?;
+        in_time(&lease).await
+    });
+    let (worked, delayed) = tokio::join!(work, delayed(&setting, &resource, kept, late));
+    delayed?;
+    worked?
 }
 
 #[tokio::test]

@@ -18,10 +18,10 @@ use vpn_tests::{redis as services, stepping};
 /// Leases that run out while a test waits.
 fn hasty() -> LockPolicy {
     LockPolicy {
-        lease: Duration::from_millis(900),
-        grace: Duration::from_millis(300),
-        max_hold: Duration::from_secs(20),
-        command: Duration::from_millis(500),
+        lease: Duration::from_secs(3),
+        grace: Duration::from_secs(1),
+        max_hold: Duration::from_mins(1),
+        command: Duration::from_millis(1500),
     }
 }
 

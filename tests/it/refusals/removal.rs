@@ -20,6 +20,7 @@ async fn full(world: World) -> Result<World> {
         id: TokenId::generate(&world.ambient),
         principal: "bob".parse()?,
         role: Role::Viewer,
+        scopes: vpn_core::domain::Scopes::ALL,
         secret_hash: [7; 32],
         created_by: "alice".to_owned(),
         expires_at,

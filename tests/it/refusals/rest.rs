@@ -31,6 +31,7 @@ async fn token(world: &World) -> Result<TokenId> {
         id,
         principal: "bob".parse()?,
         role: Role::Viewer,
+        scopes: vpn_core::domain::Scopes::ALL,
         secret_hash: [7; 32],
         created_by: "alice".to_owned(),
         expires_at: tx.at(),
@@ -44,8 +45,14 @@ async fn a_token_grows_no_rights_and_stays_ended(world: World) -> Result<()> {
     let id = token(&world).await?;
     let mut attacker = Attacker::on(&world.db).await?;
     let other_secret = format!("secret_hash = {}", attacker.bytes(&[8; 32]));
-    let changes =
-        ["role = 'admin'", "principal = 'root'", "expires_at = expires_at + 1", "created_at = 1", &other_secret];
+    let changes = [
+        "role = 'admin'",
+        "scopes = 'tokens'",
+        "principal = 'root'",
+        "expires_at = expires_at + 1",
+        "created_at = 1",
+        &other_secret,
+    ];
     for change in changes {
         let sql = format!("UPDATE tokens SET {change} WHERE id = '{id}'");
         attacker.refused("tokens: immutable column", sql).await?;

@@ -138,7 +138,7 @@ async fn the_parts_of_a_server_are_checked_one_by_one() -> Result<()> {
         (RegisterServer { port: 0, ..good.clone() }, "port"),
         (RegisterServer { port: 65_536, ..good.clone() }, "port"),
         (RegisterServer { user: "Root".into(), ..good.clone() }, "user"),
-        (RegisterServer { host_key: "ssh-rsa AAAA".into(), ..good.clone() }, "hostKey"),
+        (RegisterServer { host_key: Some("ssh-rsa AAAA".into()), ..good.clone() }, "hostKey"),
     ];
     for (input, field) in bad {
         let no = rejection(test.platform.register_server(&test.admin, input).await);

@@ -36,7 +36,7 @@ async fn requests_say_so_and_go_through_once_it_is_back() -> Result<()> {
     let answers = [
         platform.create_client(&admin, input).await.map(drop),
         platform.clients(&admin, &ClientFilter::default(), &PageRequest::first(1)).await.map(drop),
-        platform.authenticate(Some("vpn_pat_x"), RequestId::generate(platform.ambient())).await.map(drop),
+        platform.authenticate(Some("vpn_pat_x"), None, RequestId::generate(platform.ambient())).await.map(drop),
     ];
     for answer in answers {
         let error: Error = answer.expect_err("the database is away");

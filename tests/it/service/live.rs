@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use futures_util::{Stream, StreamExt as _};
 use vpn_core::{
-    domain::{ClientStatus, JobState, RequestId, Role},
+    domain::{ClientStatus, JobState, RequestId, Role, Scopes},
     error::{Error, RejectionCode},
     events::ClientEvent,
     secrecy::{ExposeSecret as _, SecretString},
@@ -79,10 +79,10 @@ async fn another_process_sees_everything_even_while_redis_is_away() -> Result<()
 #[tokio::test]
 async fn a_token_that_ends_ends_its_streams() -> Result<()> {
     let test = TestPlatform::on(Database::Sqlite).await?;
-    let input = CreateToken { principal: "vera".into(), role: Role::Viewer, valid_for_days: 1 };
+    let input = CreateToken { principal: "vera".into(), role: Role::Viewer, scopes: Scopes::ALL, valid_for_days: 1 };
     let made = test.platform.create_token(&test.admin, input).await?;
     let request = RequestId::generate(test.platform.ambient());
-    let vera = test.platform.authenticate(Some(made.secret.expose_secret()), request).await?;
+    let vera = test.platform.authenticate(Some(made.secret.expose_secret()), None, request).await?;
     let mut events = std::pin::pin!(test.platform.job_events(&vera, None, None).await?);
     test.platform.revoke_token(&test.admin, &made.token.id.to_string()).await?;
     let end = soon("the end of the stream", events.next()).await?;

@@ -5,6 +5,7 @@ mod clients;
 mod database_away;
 mod idempotency;
 mod live;
+mod servers;
 mod tokens;
 
 use vpn_core::error::{Error, Rejection, RejectionCode};

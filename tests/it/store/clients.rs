@@ -5,7 +5,7 @@ use vpn_core::{
     domain::{ClientId, ClientState, ClientStatus, FencingToken, JobKind},
     store::{ClientFilter, PageRequest, StoreError, TimeRange},
 };
-use vpn_tests::{World, certificate, on_every_database, told};
+use vpn_tests::{World, certificate, failure, on_every_database, told};
 
 on_every_database!(
     a_client_is_read_back_as_it_was_stored,
@@ -15,7 +15,7 @@ on_every_database!(
     a_serial_is_never_used_twice,
     a_revocation_is_requested_once,
     a_client_becomes_active_under_its_fence,
-    a_stale_fence_activates_nothing,
+    a_stale_fence_activates_nothing_and_revokes_nothing,
     nothing_activates_a_client_whose_end_was_asked_for,
     a_client_is_revoked_only_when_somebody_asked,
     a_revoked_client_keeps_its_certificate_and_stays_revoked,
@@ -119,17 +119,21 @@ async fn a_client_becomes_active_under_its_fence(world: World) -> Result<()> {
     Ok(())
 }
 
-async fn a_stale_fence_activates_nothing(world: World) -> Result<()> {
+async fn a_stale_fence_activates_nothing_and_revokes_nothing(world: World) -> Result<()> {
+    let lease = std::time::Duration::from_secs(30);
     let (job, stale) = world.running(JobKind::Provision).await?;
-    world.request_revocation(job.client_id).await?;
-    let revoke = world.job(job.client_id, JobKind::Revoke).await?;
-    let (_, newer) = world.claim(&revoke, std::time::Duration::from_secs(30)).await?;
-    ensure!(newer.token() > stale.token());
-
     let mut tx = world.store().begin().await?;
-    let activated = tx.activate_client(job.client_id, &certificate(), &stale).await;
+    let now = tx.at();
+    tx.delay_job(&job, &failure(), now, &stale).await?;
+    tx.commit(told(), []).await?;
+    let (_, newer) = world.claim(&world.reload_job(job.id).await?, lease).await?;
+    ensure!(newer.token() > stale.token());
+    let activated = world.store().begin().await?.activate_client(job.client_id, &certificate(), &stale).await;
     ensure!(matches!(activated, Err(StoreError::Fenced)), "{activated:?}");
-    let revoked = tx.mark_client_revoked(job.client_id, &stale).await;
+
+    world.request_revocation(job.client_id).await?;
+    world.claim(&world.job(job.client_id, JobKind::Revoke).await?, lease).await?;
+    let revoked = world.store().begin().await?.mark_client_revoked(job.client_id, &newer).await;
     ensure!(matches!(revoked, Err(StoreError::Fenced)), "{revoked:?}");
     Ok(())
 }

@@ -60,6 +60,12 @@ async fn a_key_is_forgotten_after_a_day(world: World) -> Result<()> {
     let tomorrow = now.plus(Duration::from_secs(24 * 3600 + 1));
     assert_eq!(world.store().read().await?.idempotency_key("alice", "k", tomorrow).await?, None);
 
+    // Not before, however often the sweeper forgets old ones.
+    let mut tx = world.store().begin().await?;
+    tx.forget_old_keys().await?;
+    tx.commit(told(), []).await?;
+    ensure!(world.store().read().await?.idempotency_key("alice", "k", now).await?.is_some());
+
     // A day passes in the database.
     let yesterday = now.minus(Duration::from_hours(24)).micros();
     Attacker::on(&world.db).await?.run(format!("UPDATE idempotency_keys SET created_at = {yesterday}")).await?;

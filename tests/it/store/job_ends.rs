@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use vpn_core::{
-    domain::{Job, JobKind, JobState, Step},
+    domain::{Fence, Job, JobKind, JobState, Step},
     store::StoreError,
 };
 use vpn_tests::{World, failure, on_every_database, told};
@@ -15,6 +15,7 @@ on_every_database!(
     a_delayed_job_waits_with_its_reason,
     a_queued_job_is_canceled_and_a_running_one_is_not,
     a_finished_job_is_touched_by_nothing,
+    a_job_that_went_back_to_the_queue_is_no_longer_its_workers,
     a_foreign_fence_ends_nothing,
 );
 
@@ -75,14 +76,15 @@ async fn a_queued_job_is_canceled_and_a_running_one_is_not(world: World) -> Resu
     Ok(())
 }
 
-/// A provision job in each of the final states.
-async fn ended(world: &World, state: JobState) -> Result<Job> {
+/// A provision job in each of the final states, with the fence that it ended under: a newer one than all
+/// before for a job that had none.
+async fn ended(world: &World, state: JobState) -> Result<(Job, Fence)> {
     let job = world.queued(JobKind::Provision).await?;
     if state == JobState::Canceled {
         let mut tx = world.store().begin().await?;
         tx.cancel_job(job.id).await?;
         tx.commit(told(), []).await?;
-        return world.reload_job(job.id).await;
+        return Ok((world.reload_job(job.id).await?, world.fence(job.client_id).await?));
     }
     let (job, fence) = world.claim(&job, Duration::ZERO).await?;
     let mut tx = world.store().begin().await?;
@@ -92,17 +94,17 @@ async fn ended(world: &World, state: JobState) -> Result<Job> {
         tx.fail_job(&job, &failure(), &fence).await?;
     }
     tx.commit(told(), []).await?;
-    world.reload_job(job.id).await
+    Ok((world.reload_job(job.id).await?, fence))
 }
 
 async fn a_finished_job_is_touched_by_nothing(world: World) -> Result<()> {
     for state in [JobState::Succeeded, JobState::Failed, JobState::Canceled] {
-        let job = ended(&world, state).await?;
+        let (job, fence) = ended(&world, state).await?;
         ensure!(job.state == state && state.is_final());
+        // The fence that it ended under is as useless as a newer one.
+        let newer = world.fence_above(job.client_id, job.fence).await?;
         let mut tx = world.store().begin().await?;
         let later = tx.at();
-        // The fence that it ended under is as useless as a newer one.
-        let fence = world.fence_above(job.client_id, job.fence).await?;
         let long = Duration::from_secs(30);
         for outcome in [
             tx.succeed_job(&job, &fence).await,
@@ -112,13 +114,39 @@ async fn a_finished_job_is_touched_by_nothing(world: World) -> Result<()> {
             tx.renew_job(job.id, &fence, long).await,
             tx.cancel_job(job.id).await,
             tx.release_lapsed_job(&job, &failure()).await.map(drop),
-            tx.claim_job(&job, Step::Issue, &fence, long).await.map(drop),
+            tx.claim_job(&job, Step::Issue, &newer, long).await.map(drop),
         ] {
             ensure!(matches!(outcome, Err(StoreError::Fenced)), "{state:?}: {outcome:?}");
         }
         drop(tx);
         assert_eq!(world.reload_job(job.id).await?, job);
     }
+    Ok(())
+}
+
+/// Taken by the sweeper or given back after a failed attempt: the fence is still the newest, and no longer enough.
+async fn a_job_that_went_back_to_the_queue_is_no_longer_its_workers(world: World) -> Result<()> {
+    let (job, fence) = world.running(JobKind::Revoke).await?;
+    let mut tx = world.store().begin().await?;
+    let later = tx.at().plus(Duration::from_mins(1));
+    tx.delay_job(&job, &failure(), later, &fence).await?;
+    tx.commit(told(), []).await?;
+    let waiting = world.reload_job(job.id).await?;
+
+    let mut tx = world.store().begin().await?;
+    let now = tx.at();
+    for outcome in [
+        tx.advance_job(&job, Step::Disconnect, &fence).await.map(drop),
+        tx.succeed_job(&job, &fence).await,
+        tx.fail_job(&job, &failure(), &fence).await,
+        tx.delay_job(&job, &failure(), now, &fence).await,
+        tx.renew_job(job.id, &fence, Duration::from_mins(1)).await,
+        tx.release_lapsed_job(&job, &failure()).await.map(drop),
+    ] {
+        ensure!(matches!(outcome, Err(StoreError::Fenced)), "{outcome:?}");
+    }
+    drop(tx);
+    assert_eq!(world.reload_job(job.id).await?, waiting);
     Ok(())
 }
 

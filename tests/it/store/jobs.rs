@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use sqlx::{AssertSqlSafe, Executor as _};
 use vpn_core::{
     domain::{FencingToken, JobKind, JobState, RequestId, Step},
     store::{JobFilter, PageRequest, StoreError, TimeRange},
@@ -14,6 +15,8 @@ on_every_database!(
     a_client_has_one_unfinished_job_of_a_kind,
     a_job_is_claimed_under_a_newer_fence,
     a_claim_with_an_old_token_changes_nothing,
+    a_token_has_to_be_newer_than_that_of_the_job_too,
+    nothing_is_claimed_for_a_revoked_client,
     a_running_job_is_not_claimed_again,
     a_job_is_not_claimed_before_its_time,
     a_job_is_claimed_no_more_often_than_it_may,
@@ -96,6 +99,28 @@ async fn a_claim_with_an_old_token_changes_nothing(world: World) -> Result<()> {
         ensure!(matches!(claimed, Err(StoreError::Fenced)), "the token must be strictly newer: {claimed:?}");
     }
     assert_eq!(world.reload_job(job.id).await?, job);
+    Ok(())
+}
+
+/// A job's token is its client's or an older one, unless somebody's hand was in the database.
+async fn a_token_has_to_be_newer_than_that_of_the_job_too(world: World) -> Result<()> {
+    let job = world.queued(JobKind::Provision).await?;
+    let fence = world.fence(job.client_id).await?;
+    let ahead = format!("UPDATE jobs SET fence = {} WHERE id = '{}'", fence.token().get(), job.id);
+    world.db.raw().await?.execute(AssertSqlSafe(ahead)).await?;
+    let claimed = world.store().begin().await?.claim_job(&job, Step::Issue, &fence, LEASE).await;
+    ensure!(matches!(claimed, Err(StoreError::Fenced)), "{claimed:?}");
+    Ok(())
+}
+
+async fn nothing_is_claimed_for_a_revoked_client(world: World) -> Result<()> {
+    let client = world.revoked().await?;
+    for kind in [JobKind::Provision, JobKind::Revoke] {
+        let job = world.job(client.id, kind).await?;
+        let fence = world.fence_above(client.id, client.fence).await?;
+        let claimed = world.store().begin().await?.claim_job(&job, Step::PublishCrl, &fence, LEASE).await;
+        ensure!(matches!(claimed, Err(StoreError::Fenced)), "{kind:?}: {claimed:?}");
+    }
     Ok(())
 }
 

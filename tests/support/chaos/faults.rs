@@ -11,7 +11,7 @@ use tokio::{sync::Mutex, time::sleep};
 use vpn_core::sandbox::{Process, VpnHost};
 
 use super::{Size, Strike, Timed};
-use crate::{Fleet, databases::Postgres, fleet::lasting_port, within};
+use crate::{Fleet, databases::Postgres, eventually, fleet::lasting_port};
 
 /// Longer than any program's drain limit.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -166,10 +166,7 @@ impl<'a> Stage<'a> {
             self.end(&*place.lock().await, End::Terminate).await?;
         }
         // What outlived its connection waits for the host's lock for 20 s at most.
-        within(Duration::from_mins(1), "the last script has ended", async || {
-            Ok(crate::hosts::running_scripts(self.host)? == 0)
-        })
-        .await
+        eventually("the last script has ended", async || Ok(crate::hosts::running_scripts(self.host)? == 0)).await
     }
 }
 

@@ -7,7 +7,7 @@ mod plan;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use futures_util::future::{try_join, try_join_all};
 use tokio::time::{Instant, sleep};
 use vpn_core::{
@@ -17,11 +17,11 @@ use vpn_core::{
 };
 
 use crate::{
-    Database, Db, Fleet,
+    Database, Db, Fleet, PATIENCE,
     checker::{Places, Report, Told, check, failed_revocations},
     databases::Postgres,
+    eventually,
     fleet::Pace,
-    within,
 };
 pub use caller::Caller;
 use faults::Stage;
@@ -48,9 +48,6 @@ pub struct Outcome {
     /// How long it took from the last fault until everything that was accepted had ended.
     pub calm_after: Duration,
 }
-
-/// Long enough for the last job's last attempt.
-const CALM: Duration = Duration::from_mins(3);
 
 impl Run {
     fn size(&self) -> Size {
@@ -126,7 +123,7 @@ async fn calm(stage: &Stage<'_>, mut told: Told) -> Result<(Told, Duration)> {
     let token = stage.fleet.token("operator", Role::Admin).await?;
     let mut operator = Caller::new("operator", &stage.urls(), &token, stage.fleet.server.id);
     loop {
-        within(CALM, "everything that was accepted has ended", async || idle(store).await).await?;
+        settled(store).await?;
         let left = failed_revocations(store).await?;
         if left.is_empty() {
             break;
@@ -139,11 +136,24 @@ async fn calm(stage: &Stage<'_>, mut told: Told) -> Result<(Told, Duration)> {
     Ok((told, begun.elapsed()))
 }
 
-async fn idle(store: &Store) -> Result<bool> {
-    sleep(Duration::from_millis(100)).await;
-    // PostgreSQL may just be coming back.
-    let Ok(mut reader) = store.read().await else { return Ok(false) };
-    Ok(reader.open_job_counts().await.is_ok_and(|counts| counts == (0, 0)))
+/// Waits until every job has ended, however long that takes, as long as something happens.
+async fn settled(store: &Store) -> Result<()> {
+    let (mut seen, mut since) = (0, Instant::now());
+    loop {
+        sleep(Duration::from_millis(100)).await;
+        match standing(store).await {
+            Some((0, _)) => return Ok(()),
+            Some((_, entries)) if entries > seen => (seen, since) = (entries, Instant::now()),
+            _ => ensure!(since.elapsed() < PATIENCE, "jobs are open, and nothing happens any more"),
+        }
+    }
+}
+
+/// How many jobs are open, and how many entries the log has; nothing while PostgreSQL is coming back.
+async fn standing(store: &Store) -> Option<(i64, i64)> {
+    let mut reader = store.read().await.ok()?;
+    let (queued, running) = reader.open_job_counts().await.ok()?;
+    Some((queued + running, reader.audit_head().await.ok()?.seq))
 }
 
 /// Waits for locks that nobody could give back, and compares.
@@ -155,7 +165,7 @@ async fn verdict(fleet: &Fleet, sandbox: &Sandbox, told: &Told) -> Result<Report
         Ok(locks.is_empty())
     };
     // The report tells of those that are left.
-    let _late = within(Duration::from_secs(10), "no lock is left", unlocked).await;
+    let _late = eventually("no lock is left", unlocked).await;
     check(&places, told).await.context("the checker")
 }
 

@@ -1,6 +1,6 @@
 //! What a test asks of a fleet, and what it reads of it: past the proxies, in this process.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use vpn_core::{
@@ -13,11 +13,8 @@ use vpn_core::{
 use super::Fleet;
 use crate::{
     checker::{Places, Report, Told, check},
-    within,
+    eventually,
 };
-
-/// Long enough for lost locks, lapsed claims and further attempts, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_mins(2);
 
 impl Fleet {
     /// A new client, `pending`.
@@ -52,7 +49,7 @@ impl Fleet {
     /// Waits until the job has ended, and gives it.
     pub async fn finished(&self, id: JobId) -> Result<Job> {
         let ended = async || Ok(self.job(id).await.is_ok_and(|job| job.state.is_final()));
-        let waited = within(PATIENCE, "the job has ended", ended).await;
+        let waited = eventually("the job has ended", ended).await;
         let job = self.job(id).await?;
         waited.with_context(|| format!("{job:?}"))?;
         Ok(job)
@@ -75,7 +72,7 @@ impl Fleet {
     /// Waits until the log tells this of a client.
     pub async fn told(&self, id: ClientId, action: &str) -> Result<()> {
         let tells = async || Ok(self.actions(id).await?.iter().any(|told| told == action));
-        within(PATIENCE, action, tells).await
+        eventually(action, tells).await
     }
 
     /// Holds all sources against each other once locks that nobody gave back have expired; an error
@@ -85,7 +82,7 @@ impl Fleet {
         let places = Places { store: &self.db.store, host, shared_host: true, redis: &url };
         let told = self.everything().await?;
         let free = async || Ok(check(&places, &told).await?.locks.is_empty());
-        within(PATIENCE, "no lock is left", free).await?;
+        eventually("no lock is left", free).await?;
         check(&places, &told).await?.clean()
     }
 

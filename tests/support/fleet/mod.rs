@@ -11,16 +11,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use vpn_core::{
     clock::Ambient,
-    domain::{Caller, Role, Server},
+    domain::{Caller, Role, Scopes, Server},
     sandbox::{Launch, Options, Process, Sandbox, VpnHost, random_hex},
     service::{CreateToken, Platform, RegisterServer},
     vault::Vault,
 };
 
-use crate::{Db, platform::caller, programs::built, proxy::Proxy, redis, within};
-
-/// For a program to be ready, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::{Db, PATIENCE, eventually, platform::caller, programs::built, proxy::Proxy, redis};
 
 /// Seals the profiles.
 const PROFILE_KEY: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
@@ -90,7 +87,7 @@ impl Fleet {
             host: host.address.clone(),
             port: host_way.port().into(),
             user: host.user.clone(),
-            host_key: host.host_key.clone(),
+            host_key: Some(host.host_key.clone()),
             idempotency_key: None,
         };
         let server = platform.register_server(&admin, input).await?;
@@ -162,7 +159,7 @@ impl Fleet {
 
     /// A token for somebody with this role.
     pub async fn token(&self, principal: &str, role: Role) -> Result<String> {
-        let input = CreateToken { principal: principal.to_owned(), role, valid_for_days: 1 };
+        let input = CreateToken { principal: principal.to_owned(), role, scopes: Scopes::ALL, valid_for_days: 1 };
         let made = self.platform.create_token(&self.admin, input).await?;
         Ok(made.secret.expose_secret().to_owned())
     }
@@ -176,7 +173,7 @@ impl Fleet {
     /// Waits until the process has been stopped, by itself or by us.
     pub async fn stopped(&self, process: &Process) -> Result<()> {
         let stat = format!("/proc/{}/stat", process.id());
-        within(PATIENCE, "the process stands still", async || {
+        eventually("the process stands still", async || {
             let text = std::fs::read_to_string(&stat).context("the process has ended instead of stopping")?;
             Ok(text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
         })

@@ -81,8 +81,18 @@ pub enum Action {
     /// The database was restored from a backup: what happened after the entry before this one, and was
     /// recorded by then, is lost to it.
     DatabaseRestored,
+    /// The oldest entries were exported, and are removed from the database from then on.
+    AuditSealed,
     /// A VPN host was made known.
     ServerRegistered,
+    /// The host key that a VPN host has to show was confirmed, or changed.
+    HostKeyPinned,
+    /// From now on nobody is let in on a VPN host.
+    ServerDisabled,
+    /// Clients may be let in there again.
+    ServerEnabled,
+    /// A VPN host is gone, for good.
+    ServerRetired,
     /// The database was brought level with what a VPN host says.
     ServerReconciled,
     /// What the database has of a client was brought level with what its VPN host says.
@@ -112,7 +122,12 @@ impl Action {
         [
             Self::LogOpened,
             Self::DatabaseRestored,
+            Self::AuditSealed,
             Self::ServerRegistered,
+            Self::HostKeyPinned,
+            Self::ServerDisabled,
+            Self::ServerEnabled,
+            Self::ServerRetired,
             Self::ServerReconciled,
             Self::ClientReconciled,
             Self::ClientCreated,
@@ -132,7 +147,12 @@ impl Action {
         match self {
             Self::LogOpened => "the database was set up",
             Self::DatabaseRestored => "the database was restored from a backup; what was recorded since is lost to it",
+            Self::AuditSealed => "the oldest entries were exported to this file, and leave the database",
             Self::ServerRegistered => "a VPN host was made known, with this host key",
+            Self::HostKeyPinned => "the key that a VPN host has to show was confirmed, or changed",
+            Self::ServerDisabled => "nobody is let in on this VPN host any more, for now",
+            Self::ServerEnabled => "clients may be let in there again",
+            Self::ServerRetired => "a VPN host is gone, for good",
             Self::ServerReconciled => "the database was brought level with what a VPN host says",
             Self::ClientReconciled => "so was what it has of this client",
             Self::ClientCreated => "a client was recorded",
@@ -153,7 +173,12 @@ impl Action {
         match self {
             Self::LogOpened => "log.opened",
             Self::DatabaseRestored => "database.restored",
+            Self::AuditSealed => "audit.sealed",
             Self::ServerRegistered => "server.registered",
+            Self::HostKeyPinned => "server.key_pinned",
+            Self::ServerDisabled => "server.disabled",
+            Self::ServerEnabled => "server.enabled",
+            Self::ServerRetired => "server.retired",
             Self::ServerReconciled => "server.reconciled",
             Self::ClientReconciled => "client.reconciled",
             Self::ClientCreated => "client.created",

@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{AuditEntry, Checkpoint, Tree};
+use super::{AuditEntry, Checkpoint, Seal, Tree, seal::Seals};
 
 /// A SHA-256 value.
 pub type Hash = [u8; 32];
@@ -101,6 +101,21 @@ pub enum ChainFault {
         /// The column.
         column: &'static str,
     },
+    /// The database says of the log's beginning what the log does not say.
+    #[error(
+        "the record that the first {until} entries were sealed is not what the log tells: it is forged, or they were \
+         changed before they were exported"
+    )]
+    FalseSeal {
+        /// How many entries, by the record.
+        until: i64,
+    },
+    /// The log tells of a sealing that the database does not know.
+    #[error("entry {seq} tells that entries were sealed, but the record of it is gone")]
+    SealLost {
+        /// Which.
+        seq: i64,
+    },
     /// The end of the log is not where the head says.
     #[error("the log ends at entry {found}, the head says {expected}: the tail was cut or the head was changed")]
     Cut {
@@ -124,6 +139,10 @@ pub struct Verified {
     pub root: Hash,
     /// How many checkpoints it was compared with.
     pub checkpoints: usize,
+    /// How many were of a time before this began, and could not be compared with.
+    pub too_old: usize,
+    /// How many of the entries were sealed, and taken as their record has them.
+    pub sealed: i64,
 }
 
 impl Verified {
@@ -146,6 +165,12 @@ pub struct Verifier {
     /// How many were met, and the size of the last.
     met: usize,
     agreed: u64,
+    /// How many lie behind where this began.
+    too_old: usize,
+    /// Where it began, if behind a seal.
+    sealed: i64,
+    /// Those of the database, if this reads one.
+    seals: Option<Seals>,
 }
 
 impl Default for Verifier {
@@ -158,7 +183,29 @@ impl Verifier {
     /// Begins behind the entry `seq` with the hash `head`, the last of those in `tree`.
     #[must_use]
     pub const fn from(seq: i64, head: Hash, tree: Tree) -> Self {
-        Self { seq, head, origin: None, tree, ahead: Vec::new(), met: 0, agreed: 0 }
+        Self { seq, head, origin: None, tree, ahead: Vec::new(), met: 0, agreed: 0, too_old: 0, sealed: 0, seals: None }
+    }
+
+    /// Begins behind the newest of these seals, and finds out whether they are what the log tells.
+    #[must_use]
+    pub fn behind(seals: Vec<Seal>) -> Self {
+        let mut begun = seals.last().map_or_else(Self::default, |seal| {
+            Self::from(seal.sealed.until, seal.sealed.hash, seal.sealed.tree.clone())
+        });
+        begun.sealed = begun.seq;
+        begun.knowing(seals)
+    }
+
+    /// Finds out whether these seals are what the log tells.
+    #[must_use]
+    pub fn knowing(mut self, seals: Vec<Seal>) -> Self {
+        self.know(seals);
+        self
+    }
+
+    /// The same, when there may be more seals than before.
+    pub fn know(&mut self, seals: Vec<Seal>) {
+        self.seals = Some(Seals(seals));
     }
 
     /// Of this log, and no other.
@@ -200,6 +247,9 @@ impl Verifier {
         self.seq = seq;
         self.head = entry.hash;
         self.tree.push(entry.hash);
+        if let Some(seals) = &self.seals {
+            seals.compare(entry, &self.tree)?;
+        }
         self.compare()
     }
 
@@ -212,7 +262,11 @@ impl Verifier {
                 return Err(ChainFault::OtherLog { theirs: checkpoint.origin, ours });
             }
             // Of the time before this began, only the present can be compared with.
-            if checkpoint.size == size && checkpoint.root != self.tree.root() {
+            if checkpoint.size < size {
+                self.too_old += 1;
+                continue;
+            }
+            if checkpoint.root != self.tree.root() {
                 return Err(ChainFault::Rewritten { from: self.agreed + 1, to: size });
             }
             self.agreed = checkpoint.size;
@@ -241,8 +295,9 @@ impl Verifier {
 
     /// After the last entry: does the log end where the head row says, and where the checkpoints say?
     pub fn finish(&self, head_seq: i64, head: &Hash) -> Result<Verified, ChainFault> {
-        if self.seq != head_seq || self.head != *head {
-            return Err(ChainFault::Cut { expected: head_seq, found: self.seq });
+        self.ends_at(head_seq, head)?;
+        if let Some(seals) = &self.seals {
+            seals.finish(head_seq)?;
         }
         let origin = self.origin.clone().unwrap_or_default();
         if let Some(checkpoint) = self.ahead.first() {
@@ -252,6 +307,28 @@ impl Verifier {
                 ChainFault::OtherLog { theirs: checkpoint.origin.clone(), ours: origin }
             });
         }
-        Ok(Verified { entries: self.seq, head: self.head, origin, root: self.tree.root(), checkpoints: self.met })
+        Ok(self.verified())
+    }
+
+    /// Whether this is where it should be.
+    pub(super) fn ends_at(&self, seq: i64, head: &Hash) -> Result<(), ChainFault> {
+        if self.seq == seq && self.head == *head {
+            return Ok(());
+        }
+        Err(ChainFault::Cut { expected: seq, found: self.seq })
+    }
+
+    /// What was checked so far.
+    #[must_use]
+    pub fn verified(&self) -> Verified {
+        Verified {
+            entries: self.seq,
+            head: self.head,
+            origin: self.origin.clone().unwrap_or_default(),
+            root: self.tree.root(),
+            checkpoints: self.met,
+            too_old: self.too_old,
+            sealed: self.sealed,
+        }
     }
 }

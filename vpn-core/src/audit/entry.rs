@@ -6,9 +6,7 @@ use serde_json::{Map, Value};
 use super::{Action, Hash};
 use crate::{
     clock::Timestamp,
-    domain::{
-        Caller, Client, ClientId, ClientStatus, Job, JobFailure, JobState, Principal, RequestId, ServerId, TokenId,
-    },
+    domain::{Caller, Client, ClientId, ClientStatus, Job, JobFailure, JobState, Principal, RequestId, ServerId},
 };
 
 /// The version of the canonical form.
@@ -18,7 +16,7 @@ const VERSION: u8 = 1;
 #[derive(Clone, Debug)]
 pub struct Entry {
     actor: Principal,
-    token: Option<TokenId>,
+    token: Option<String>,
     request: Option<RequestId>,
     action: Action,
     server: Option<ServerId>,
@@ -50,7 +48,7 @@ impl Entry {
     #[must_use]
     pub fn by(caller: &Caller, action: Action) -> Self {
         let mut entry = Self::blank(caller.principal.clone(), action);
-        entry.token = caller.token;
+        entry.token = caller.credential.mark();
         entry.request = Some(caller.request_id);
         entry
     }
@@ -127,7 +125,7 @@ impl Entry {
             log: log.to_owned(),
             at: at.to_string(),
             actor: self.actor.as_str().to_owned(),
-            token: self.token.map(|id| id.to_string()),
+            token: self.token,
             request: self.request.map(|id| id.to_string()),
             action: self.action.as_str().to_owned(),
             outcome: self.action.outcome().as_str().to_owned(),

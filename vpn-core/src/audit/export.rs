@@ -57,6 +57,14 @@ pub enum ExportError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// It does not continue what was read before it.
+    #[error("it begins with entry {begins}, not where entry {wanted} has to follow: give the parts oldest first")]
+    Elsewhere {
+        /// Its first entry.
+        begins: i64,
+        /// The one that had to come.
+        wanted: i64,
+    },
     /// It is not what was written.
     #[error(transparent)]
     Fault(#[from] ChainFault),
@@ -117,28 +125,20 @@ pub fn verify_export(
     checkpoints: impl IntoIterator<Item = Checkpoint>,
 ) -> Result<Verified, ExportError> {
     let mut lines = Lines { file, number: 0, text: Vec::new() };
-    let opening: Opening = lines.read().and_then(|found| found.ok_or_else(|| lines.wrong("the file is empty")))?;
-    let mut verifier = begin(opening).ok_or_else(|| lines.wrong("this is not the beginning of an export"))?;
+    let mut verifier = lines.opening()?;
     verifier.expect(checkpoints)?;
-    loop {
-        let is_entry = lines.next()?.then(|| lines.text.starts_with(b"{\"seq\""));
-        match is_entry {
-            None => return Err(lines.wrong("the last line is missing: the file was cut")),
-            Some(true) => {
-                let entry = entry(lines.parse()?).ok_or_else(|| lines.wrong("this is no entry"))?;
-                verifier.take(&entry)?;
-            }
-            Some(false) => break,
-        }
+    lines.entries(&mut verifier)?;
+    Ok(verifier.finish(verifier.seq(), verifier.head())?)
+}
+
+/// Goes on with an export that begins where `verifier` is.
+pub fn follow_export(file: impl BufRead, verifier: &mut Verifier) -> Result<(), ExportError> {
+    let mut lines = Lines { file, number: 0, text: Vec::new() };
+    let begins = lines.opening()?;
+    if (begins.seq(), begins.head(), begins.tree()) != (verifier.seq(), verifier.head(), verifier.tree()) {
+        return Err(ExportError::Elsewhere { begins: begins.seq() + 1, wanted: verifier.seq() + 1 });
     }
-    let closing: Closing = lines.parse()?;
-    let end = closing.end.parse().ok().zip(hash(&closing.hash));
-    let (seq, head) = end.ok_or_else(|| lines.wrong("this is not the end of an export"))?;
-    let whole = verifier.finish(seq, &head)?;
-    if hash(&closing.root) != Some(whole.root) {
-        return Err(lines.wrong("the root is not the one of these entries"));
-    }
-    if lines.next()? { Err(lines.wrong("there is more behind the end")) } else { Ok(whole) }
+    lines.entries(verifier)
 }
 
 fn begin(opening: Opening) -> Option<Verifier> {
@@ -172,6 +172,35 @@ impl<R: BufRead> Lines<R> {
         self.text.clear();
         self.number += 1;
         Ok(self.file.by_ref().take(MAX_LINE).read_until(b'\n', &mut self.text)? > 0)
+    }
+
+    /// Where it begins.
+    fn opening(&mut self) -> Result<Verifier, ExportError> {
+        let opening: Opening = self.read().and_then(|found| found.ok_or_else(|| self.wrong("the file is empty")))?;
+        begin(opening).ok_or_else(|| self.wrong("this is not the beginning of an export"))
+    }
+
+    /// All entries and the end.
+    fn entries(&mut self, verifier: &mut Verifier) -> Result<(), ExportError> {
+        loop {
+            let is_entry = self.next()?.then(|| self.text.starts_with(b"{\"seq\""));
+            match is_entry {
+                None => return Err(self.wrong("the last line is missing: the file was cut")),
+                Some(true) => {
+                    let entry = entry(self.parse()?).ok_or_else(|| self.wrong("this is no entry"))?;
+                    verifier.take(&entry)?;
+                }
+                Some(false) => break,
+            }
+        }
+        let closing: Closing = self.parse()?;
+        let end = closing.end.parse().ok().zip(hash(&closing.hash));
+        let (seq, head) = end.ok_or_else(|| self.wrong("this is not the end of an export"))?;
+        verifier.ends_at(seq, &head)?;
+        if hash(&closing.root) != Some(verifier.tree().root()) {
+            return Err(self.wrong("the root is not the one of these entries"));
+        }
+        if self.next()? { Err(self.wrong("there is more behind the end")) } else { Ok(()) }
     }
 
     fn read<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ExportError> {

@@ -67,6 +67,22 @@ impl Tree {
         self.roots.push(node);
     }
 
+    /// The tree over the leaves of `range` as far as they are in this one. `None` when this one does not keep
+    /// the roots that it would be made of.
+    #[must_use]
+    pub fn beginning(&self, range: &Range<u64>) -> Option<Self> {
+        let (mut part, mut at) = (Self::default(), 0);
+        let levels = (0..u64::BITS).rev().filter(|level| self.size & (1 << level) != 0);
+        for (level, root) in levels.zip(&self.roots) {
+            let end = at + (1 << level);
+            if at >= range.start && end <= range.end {
+                part.push_subtree(level, *root);
+            }
+            at = end;
+        }
+        (part.size == self.size.min(range.end).saturating_sub(range.start)).then_some(part)
+    }
+
     /// RFC 6962's Merkle tree hash.
     #[must_use]
     pub fn root(&self) -> Hash {
@@ -198,6 +214,24 @@ mod tests {
         assert_eq!(tiles, tree(0..3 * TILE + 1));
         assert_eq!(Tree::restore(tiles.size(), tiles.roots().to_vec()), Some(tiles));
         assert_eq!(Tree::restore(3, vec![leaf(1)]), None);
+    }
+
+    /// What a sealed log keeps is enough to prove everything that is behind it.
+    #[test]
+    fn the_roots_at_a_size_are_enough_for_all_proofs_from_there_on() {
+        for sealed in 1..=40 {
+            let kept = tree(0..sealed);
+            for size in sealed..=70 {
+                let later = (sealed..size).flat_map(|index| inclusion(index, size).expect("it is in there"));
+                let older = (sealed..=size).flat_map(|old| consistency(old, size).expect("an older tree"));
+                for part in later.chain(older).chain([0..size]) {
+                    let mut whole = kept.beginning(&part).expect("its roots are kept");
+                    (part.start.max(sealed)..part.end).for_each(|index| whole.push(leaf(index)));
+                    assert_eq!(whole.root(), tree(part.clone()).root(), "{sealed} of {size}: {part:?}");
+                }
+            }
+        }
+        assert_eq!(tree(0..4).beginning(&(0..2)), None);
     }
 
     #[test]

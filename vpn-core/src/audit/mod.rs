@@ -11,10 +11,12 @@ mod entry;
 mod export;
 pub mod merkle;
 pub mod note;
+mod seal;
 
 pub use action::{Action, JobAct, Outcome};
 pub use chain::{ChainFault, GENESIS, Hash, Verified, Verifier, leaf_hash};
 pub use checkpoint::Checkpoint;
 pub use entry::{AuditEntry, Columns, Entry, JobMark, Recorded};
-pub use export::{ExportError, Exporter, verify_export};
+pub use export::{ExportError, Exporter, follow_export, verify_export};
 pub use merkle::Tree;
+pub use seal::{Seal, Sealed};

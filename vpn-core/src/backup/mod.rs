@@ -10,7 +10,7 @@
 //!            "head":{"seq":42,"hash":"…"},"profileKeys":["…"]}}
 //! {"table":"settings","row":{"name":"log_origin","value":"vpn-audit/…"}}
 //! …                               servers; clients, each with its jobs and its profile; tokens;
-//! …                               idempotency keys; the audit log
+//! …                               idempotency keys; the audit log's seals, and its entries behind them
 //! {"end":{"lines":1234,"sha256":"…"}}
 //! ```
 //!
@@ -44,4 +44,5 @@ mod write;
 pub use error::BackupError;
 pub use format::{HeadMark, Header};
 pub use restore::{Restore, Restored, restore};
+pub(crate) use write::Temporary;
 pub use write::{Written, write, write_file};

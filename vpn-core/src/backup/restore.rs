@@ -11,7 +11,7 @@ use super::{
     format::{End, FORMAT, Line, MAX_LINE, Tally},
 };
 use crate::{
-    audit::{Action, Entry, Verifier},
+    audit::{Action, Entry, Seal, Verifier},
     domain::{Caller, TokenId},
     store::{Row, Store, StoreError, Table, Tx},
     vault::Vault,
@@ -60,8 +60,15 @@ pub async fn restore(store: &Store, path: &Path, how: &Restore<'_>) -> Result<Re
             "has the schema {is}, this version of the program knows {knows}: restore with the version that took it"
         )));
     }
-    let mut replay =
-        Replay { tx, client: None, verifier: Verifier::default(), tokens: Vec::new(), clients: 0, servers: Vec::new() };
+    let mut replay = Replay {
+        tx,
+        client: None,
+        verifier: Verifier::default(),
+        seals: Vec::new(),
+        tokens: Vec::new(),
+        clients: 0,
+        servers: Vec::new(),
+    };
     while let Some(line) = lines.next()? {
         let Line::Row { table, row } = line else { break };
         let table = Table::named(&table)
@@ -123,6 +130,7 @@ struct Replay {
     tx: Tx,
     client: Option<Chapter>,
     verifier: Verifier,
+    seals: Vec<Seal>,
     tokens: Vec<TokenId>,
     clients: u64,
     servers: Vec<String>,
@@ -165,7 +173,13 @@ impl Replay {
                 }
                 self.tx.replay_token(row).await?;
             }
+            Table::AuditSeals => {
+                let seal = row.as_seal().ok_or_else(|| BackupError::damaged(line, "is no seal of an audit log"))?;
+                self.tx.replay_plain(table, row).await?;
+                self.seals.push(seal);
+            }
             Table::AuditLog => {
+                self.begin_log().await?;
                 let entry = row.as_entry().ok_or_else(|| BackupError::damaged(line, "is no entry of an audit log"))?;
                 self.verifier.take(&entry)?;
                 self.tx.replay_entry(row).await?;
@@ -176,6 +190,17 @@ impl Replay {
                 }
                 self.tx.replay_plain(other, row).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Entries that were sealed are not in the backup: the log begins behind them.
+    async fn begin_log(&mut self) -> Result<(), StoreError> {
+        if self.verifier.seq() == 0
+            && let Some(newest) = self.seals.last()
+        {
+            self.tx.begin_log_behind(newest).await?;
+            self.verifier = Verifier::behind(std::mem::take(&mut self.seals));
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ pub async fn write(store: &Store, out: &mut (impl Write + Send)) -> Result<Writt
     lines.table(&mut snapshot, Table::Servers).await?;
     lines.clients(&mut snapshot, true).await?;
     lines.clients(&mut snapshot, false).await?;
-    for table in [Table::Tokens, Table::IdempotencyKeys, Table::AuditLog] {
+    for table in [Table::Tokens, Table::IdempotencyKeys, Table::AuditSeals, Table::AuditLog] {
         lines.table(&mut snapshot, table).await?;
     }
     let end = lines.tally.clone().end();
@@ -122,13 +122,13 @@ impl<W: Write + Send> Lines<'_, W> {
 }
 
 /// A file beside the one that is to be; removed unless it was published.
-struct Temporary {
-    file: File,
+pub(crate) struct Temporary {
+    pub(crate) file: File,
     path: PathBuf,
 }
 
 impl Temporary {
-    fn create(beside: &Path) -> io::Result<Self> {
+    pub(crate) fn create(beside: &Path) -> io::Result<Self> {
         let mut name = beside.as_os_str().to_owned();
         name.push(format!(".{}.new", std::process::id()));
         let path = PathBuf::from(name);
@@ -136,7 +136,7 @@ impl Temporary {
         Ok(Self { file, path })
     }
 
-    fn publish(self, path: &Path) -> io::Result<()> {
+    pub(crate) fn publish(self, path: &Path) -> io::Result<()> {
         self.file.sync_all()?;
         // Unlike a rename, a link does not replace what somebody put there meanwhile.
         fs::hard_link(&self.path, path)?;

@@ -6,6 +6,8 @@
 //! All problems are reported together, each with its key, where it came from, and its cure.
 
 mod keys;
+mod network;
+mod sign_on;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -14,9 +16,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use crate::store::StoreOptions;
+use crate::{oidc::ProviderOptions, store::StoreOptions};
 
 pub use keys::{KEYS, Key};
+pub use network::Network;
 pub use sources::{Given, Sources};
 
 const MAX_ATTEMPTS: i32 = 8;
@@ -111,6 +114,10 @@ pub struct ServerConfig {
     pub operations: Option<PathBuf>,
     /// How long a stopping server waits for its requests.
     pub drain: Duration,
+    /// Proxies whose word for where a request comes from is taken.
+    pub trusted_proxies: Vec<Network>,
+    /// Whose signed tokens are taken.
+    pub provider: Option<ProviderOptions>,
 }
 
 /// What `vpn-worker` needs.
@@ -126,6 +133,8 @@ pub struct WorkerConfig {
     pub concurrency: usize,
     /// How long a stopping worker waits for its jobs.
     pub drain: Duration,
+    /// Between two looks at a VPN host; `None`: they are not looked at.
+    pub watch: Option<Duration>,
     /// Before the second attempt at a job, at most.
     pub retry_base: Duration,
     /// Before any attempt at a job, at most.
@@ -156,23 +165,24 @@ impl ServerConfig {
     /// From these sources.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let mut given = sources.read();
-        let config = (
-            shared(&mut given),
-            given.parsed(
+        let operations = Some(PathBuf::from(given.text("operations", "")));
+        let config = Self {
+            shared: shared(&mut given),
+            listen: given.parsed(
                 "listen",
                 SocketAddr::from(([127, 0, 0, 1], 8080)),
                 "an address and a port, such as 127.0.0.1:8080",
             ),
-            given.words("allowed_origins"),
-            given.parsed("graphiql", true, "true or false"),
-            given.parsed("introspection", true, "true or false"),
-            given.text("operations", ""),
-            given.seconds("drain_seconds", Duration::from_secs(30)),
-        );
+            allowed_origins: given.words("allowed_origins"),
+            graphiql: given.parsed("graphiql", true, "true or false"),
+            introspection: given.parsed("introspection", true, "true or false"),
+            operations: operations.filter(|path| !path.as_os_str().is_empty()),
+            drain: given.seconds("drain_seconds", Duration::from_secs(30)),
+            trusted_proxies: given.list("trusted_proxies", "a list of networks, such as 10.0.0.0/8, 192.0.2.7"),
+            provider: sign_on::provider(&mut given),
+        };
         given.finish()?;
-        let (shared, listen, allowed_origins, graphiql, introspection, operations, drain) = config;
-        let operations = Some(PathBuf::from(operations)).filter(|path| !path.as_os_str().is_empty());
-        Ok(Self { shared, listen, allowed_origins, graphiql, introspection, operations, drain })
+        Ok(config)
     }
 }
 
@@ -189,6 +199,9 @@ impl WorkerConfig {
             ssh_timeout: given.seconds("ssh_timeout_seconds", Duration::from_secs(45)),
             concurrency: given.within("concurrency", 8, 1, 64),
             drain: given.seconds("drain_seconds", Duration::from_secs(30)),
+            watch: Some(given.within("watch_seconds", 60, 0, 86_400))
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
             retry_base: given.seconds("retry_base_seconds", RETRY_BASE),
             retry_cap: given.seconds("retry_cap_seconds", RETRY_CAP),
         };

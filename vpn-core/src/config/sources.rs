@@ -215,6 +215,16 @@ impl Given {
         text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 
+    /// Words that have to be something.
+    pub(super) fn list<T: FromStr>(&mut self, key: &str, what: &str) -> Vec<T> {
+        let words = self.words(key);
+        let parsed: Vec<T> = words.iter().filter_map(|word| word.parse().ok()).collect();
+        if parsed.len() < words.len() {
+            self.problem(key, &format!("is not {what}"));
+        }
+        parsed
+    }
+
     pub(super) fn finish(self) -> Result<(), ConfigError> {
         if self.problems.is_empty() { Ok(()) } else { Err(ConfigError { problems: self.problems }) }
     }

@@ -3,24 +3,28 @@
 
 mod certificate;
 mod client;
+mod contact;
 mod fence;
 mod id;
 mod job;
 mod name;
+mod permission;
 mod principal;
 mod proof;
 mod server;
 
 pub use certificate::{Certificate, Serial};
 pub use client::{Client, ClientState, ClientStatus, RevocationRequest};
+pub use contact::{Contact, HostFacts, Session, Sessions, VpnServer};
 pub use fence::{AttemptId, Fence, FencingToken};
 pub use id::{ClientId, JobId, RequestId, ServerId, TokenId};
 pub use job::{Job, JobFailure, JobInput, JobKind, JobState, ProvisionInput, RevokeInput, Step};
 pub use name::{CommonName, Reason, ServerName};
-pub use principal::{Caller, Permission, Principal, Role};
+pub use permission::{Grant, Permission, Role, Scope, Scopes, TABLE as PERMISSIONS};
+pub use principal::{Caller, Credential, JwtId, Principal};
 pub use proof::{Claim, Proof};
 pub(crate) use server::HostKeyLine;
-pub use server::{BadAddress, Server, ServerAddress};
+pub use server::{BadAddress, Server, ServerAddress, ServerState};
 
 /// A value that breaks a rule of the domain. The message says what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

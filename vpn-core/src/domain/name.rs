@@ -76,7 +76,7 @@ impl fmt::Display for ServerName {
     }
 }
 
-/// Why a person revokes a client: 1 to 500 characters, no control characters.
+/// Why a person revokes a client: 1 to 500 characters, none of which controls a line or its direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason(String);
 
@@ -93,11 +93,18 @@ impl FromStr for Reason {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let text = text.trim();
-        if text.is_empty() || text.chars().count() > 500 || text.chars().any(char::is_control) {
-            return Err(Invalid::new("a reason has 1 to 500 characters and no line breaks"));
+        if text.is_empty() || text.chars().count() > 500 || text.chars().any(misleads) {
+            return Err(Invalid::new("a reason has 1 to 500 characters, no line breaks and no marks of direction"));
         }
         Ok(Self(text.to_owned()))
     }
+}
+
+/// Whether it makes a line, read in a log, look like another: control characters, line and paragraph
+/// separators, and what Unicode's bidirectional algorithm calls explicit formatting characters.
+fn misleads(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn well_formed(text: &str, max: usize) -> bool {
@@ -134,5 +141,9 @@ mod tests {
         assert!("laptop stolen".parse::<Reason>().is_ok());
         assert!("a\nb".parse::<Reason>().is_err());
         assert!("   ".parse::<Reason>().is_err());
+        assert!("ноутбук украден, 盗まれた, نُهب".parse::<Reason>().is_ok());
+        for c in ['\u{202e}', '\u{2066}', '\u{200f}', '\u{2028}', '\u{61c}', '\u{85}', '\0'] {
+            assert!(format!("a{c}b").parse::<Reason>().is_err(), "{c:?}");
+        }
     }
 }

@@ -1,125 +1,9 @@
-//! Who asks, and what they may do. The table in [`Role::may`] is the only place that says so.
+//! Who asks.
 
 use std::{fmt, str::FromStr};
 
-use super::{Invalid, RequestId, TokenId};
+use super::{Invalid, Permission, RequestId, Role, Scopes, TokenId};
 use crate::clock::Timestamp;
-
-/// What a caller may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Sees clients, jobs, servers.
-    Viewer,
-    /// Runs the daily business: clients are created, provisioned, revoked.
-    Operator,
-    /// Sees everything, the audit log included; changes nothing.
-    Auditor,
-    /// May do everything.
-    Admin,
-}
-
-impl Role {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Auditor, Self::Admin];
-
-    /// As SQL, audit and command lines have it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Auditor => "auditor",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// Who may do what. Deny by default: what no arm grants is refused.
-    #[must_use]
-    pub const fn may(self, permission: Permission) -> bool {
-        use Permission as P;
-        match permission {
-            P::ReadClients | P::ReadHealth => true,
-            P::ReadAudit => matches!(self, Self::Auditor | Self::Admin | Self::Operator),
-            P::CreateClient | P::ProvisionClient | P::RevokeClient | P::RetryJob | P::DeliverProfile => {
-                matches!(self, Self::Operator | Self::Admin)
-            }
-            P::RegisterServer | P::ReconcileServer | P::ManageTokens => matches!(self, Self::Admin),
-        }
-    }
-}
-
-impl FromStr for Role {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::ALL
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or_else(|| Invalid::new("a role is viewer, operator, auditor or admin"))
-    }
-}
-
-/// One thing that needs permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Permission {
-    /// See clients, jobs and servers, and follow them live.
-    ReadClients,
-    /// See whether the service can do its work.
-    ReadHealth,
-    /// See the audit log.
-    ReadAudit,
-    /// Record a client.
-    CreateClient,
-    /// Queue a provision job.
-    ProvisionClient,
-    /// Queue a revoke job.
-    RevokeClient,
-    /// Queue a failed job again.
-    RetryJob,
-    /// Take a connection profile.
-    DeliverProfile,
-    /// Make a VPN host known.
-    RegisterServer,
-    /// Bring the database level with a VPN host that is ahead of it.
-    ReconcileServer,
-    /// Make, list and revoke tokens.
-    ManageTokens,
-}
-
-impl Permission {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::ReadClients,
-        Self::ReadHealth,
-        Self::ReadAudit,
-        Self::CreateClient,
-        Self::ProvisionClient,
-        Self::RevokeClient,
-        Self::RetryJob,
-        Self::DeliverProfile,
-        Self::RegisterServer,
-        Self::ReconcileServer,
-        Self::ManageTokens,
-    ];
-
-    /// As the audit log has it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ReadClients => "client.read",
-            Self::ReadHealth => "health.read",
-            Self::ReadAudit => "audit.read",
-            Self::CreateClient => "client.create",
-            Self::ProvisionClient => "client.provision",
-            Self::RevokeClient => "client.revoke",
-            Self::RetryJob => "job.retry",
-            Self::DeliverProfile => "profile.deliver",
-            Self::RegisterServer => "server.register",
-            Self::ReconcileServer => "server.reconcile",
-            Self::ManageTokens => "token.manage",
-        }
-    }
-}
 
 /// The name of a person or program: 1 to 64 of letters, digits and `. _ @ - +`. Names that begin
 /// with `system:` are the platform's own and cannot be given to anybody.
@@ -141,6 +25,14 @@ impl Principal {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether both are the same person, with whichever credentials they come. Names that differ in the
+    /// case of letters only count as one person: what two people have to do, one must not do by spelling
+    /// their name in two ways.
+    #[must_use]
+    pub fn is_same_person(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
     }
 }
 
@@ -164,6 +56,49 @@ impl fmt::Display for Principal {
     }
 }
 
+/// With what a caller has shown who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Credential {
+    /// The embedding service has checked its caller itself.
+    Embedded,
+    /// An access token of ours.
+    Token(TokenId),
+    /// A signed token of the identity provider.
+    Jwt(JwtId),
+}
+
+impl Credential {
+    /// The access token, if it is one.
+    #[must_use]
+    pub const fn token(self) -> Option<TokenId> {
+        match self {
+            Self::Token(id) => Some(id),
+            Self::Embedded | Self::Jwt(_) => None,
+        }
+    }
+
+    /// As the audit log has it; `None` for an embedding service.
+    #[must_use]
+    pub fn mark(self) -> Option<String> {
+        match self {
+            Self::Embedded => None,
+            Self::Token(id) => Some(id.to_string()),
+            Self::Jwt(id) => Some(id.to_string()),
+        }
+    }
+}
+
+/// Tells signed tokens apart without giving anything of them away: the SHA-256 of the whole token. Its text
+/// form is `jwt_` and the first 16 bytes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct JwtId(pub [u8; 32]);
+
+impl fmt::Display for JwtId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "jwt_{:.32}", hex::encode(self.0))
+    }
+}
+
 /// Who is asking, in one request.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -171,9 +106,11 @@ pub struct Caller {
     pub principal: Principal,
     /// What they may be.
     pub role: Role,
-    /// The token they came with; an embedding service needs none.
-    pub token: Option<TokenId>,
-    /// When their token ends.
+    /// What of it they may do with their credential.
+    pub scopes: Scopes,
+    /// With what they have shown who they are.
+    pub credential: Credential,
+    /// When their credential ends.
     pub expires_at: Option<Timestamp>,
     /// The request.
     pub request_id: RequestId,
@@ -183,7 +120,14 @@ impl Caller {
     /// For a service that embeds the platform and has checked its caller itself.
     #[must_use]
     pub fn embedded(principal: Principal, role: Role, request_id: RequestId) -> Self {
-        Self { principal, role, token: None, expires_at: None, request_id }
+        let scopes = Scopes::ALL;
+        Self { principal, role, scopes, credential: Credential::Embedded, expires_at: None, request_id }
+    }
+
+    /// Whether they may: what their role includes, as far as their credential reaches.
+    #[must_use]
+    pub fn may(&self, permission: Permission) -> bool {
+        self.role.may(permission) && self.scopes.contains(permission.scope())
     }
 }
 
@@ -192,22 +136,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_viewer_changes_nothing_and_an_admin_may_do_all() {
-        use Permission as P;
-        for permission in Permission::ALL {
-            assert!(Role::Admin.may(permission), "{permission:?}");
-            let reads = matches!(permission, P::ReadClients | P::ReadHealth | P::ReadAudit);
-            assert!(reads || !Role::Viewer.may(permission), "{permission:?}");
-            assert_eq!(Role::Auditor.may(permission), reads, "{permission:?}");
-        }
-        assert!(!Role::Viewer.may(Permission::ReadAudit));
-        assert!(!Role::Operator.may(Permission::RegisterServer));
-    }
-
-    #[test]
     fn nobody_can_be_called_like_the_system() {
         for bad in ["system:worker", "", "a b", "anonymous", "a\n"] {
             assert!(bad.parse::<Principal>().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn another_spelling_is_the_same_person() {
+        let named = |name: &str| name.parse::<Principal>().expect("a name");
+        assert!(named("ada@example.org").is_same_person(&named("Ada@Example.org")));
+        assert!(!named("ada").is_same_person(&named("adam")));
     }
 }

@@ -2,6 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD as BASE64, STANDARD_NO_PAD},
+};
+use sha2::{Digest as _, Sha256};
+
 use super::{Invalid, ServerId, ServerName};
 use crate::clock::Timestamp;
 
@@ -14,12 +20,67 @@ pub struct Server {
     pub name: ServerName,
     /// Where its SSH server listens, and as whom to log in.
     pub address: ServerAddress,
-    /// The pinned host key, as a line of OpenSSH's `known_hosts` has it: `ssh-ed25519 AAAA…`.
-    pub host_key: String,
+    /// The pinned host key, as a line of OpenSSH's `known_hosts` has it: `ssh-ed25519 AAAA…`. `None` until
+    /// somebody has confirmed the key that the host shows.
+    pub host_key: Option<String>,
+    /// What may be done on it.
+    pub state: ServerState,
     /// Who registered it.
     pub created_by: String,
     /// When.
     pub created_at: Timestamp,
+}
+
+/// What may be done on a VPN host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ServerState {
+    /// Its host key has not been confirmed: nothing is asked of it.
+    Unconfirmed,
+    /// Everything.
+    Active,
+    /// Nobody is let in there any more for now; what was accepted before is done, and revocations always.
+    Disabled,
+    /// Nothing, for good. All its clients are revoked.
+    Retired,
+}
+
+impl ServerState {
+    /// As SQL and audit have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unconfirmed => "unconfirmed",
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+impl FromStr for ServerState {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        [Self::Unconfirmed, Self::Active, Self::Disabled, Self::Retired]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| Invalid::new("a server is unconfirmed, active, disabled or retired"))
+    }
+}
+
+impl Server {
+    /// Whether clients may be let in there. The reason why not names the cure.
+    pub(crate) fn admits(&self) -> Result<(), String> {
+        let name = &self.name;
+        match self.state {
+            ServerState::Active => Ok(()),
+            ServerState::Unconfirmed => {
+                Err(format!("nobody has confirmed the host key of `{name}`: compare it, then call pinHostKey"))
+            }
+            ServerState::Disabled => Err(format!("the server `{name}` is disabled: call enableServer first")),
+            ServerState::Retired => Err(format!("the server `{name}` is retired: choose another")),
+        }
+    }
 }
 
 /// Where a VPN host answers SSH.
@@ -96,11 +157,18 @@ impl fmt::Display for ServerAddress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostKeyLine(pub(crate) String);
 
+impl HostKeyLine {
+    /// The key's SHA-256 fingerprint, as `ssh-keygen -l` prints it: `SHA256:…`.
+    pub(crate) fn fingerprint(&self) -> String {
+        let blob = self.0.split(' ').nth(1).and_then(|key| BASE64.decode(key).ok()).unwrap_or_default();
+        format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(blob)))
+    }
+}
+
 impl FromStr for HostKeyLine {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        use base64::Engine as _;
         let mut words = text.split_ascii_whitespace();
         let (Some(algorithm), Some(key)) = (words.next(), words.next()) else {
             return Err(Invalid::new(
@@ -121,7 +189,7 @@ impl FromStr for HostKeyLine {
             }
         }
         // The blob begins with the length and the name of its algorithm (RFC 4253 6.6).
-        let blob = base64::engine::general_purpose::STANDARD.decode(key).unwrap_or_default();
+        let blob = BASE64.decode(key).unwrap_or_default();
         let named = blob.get(4..4 + algorithm.len()) == Some(algorithm.as_bytes());
         if key.len() > 1024 || !named {
             return Err(Invalid::new("the host key is cut or damaged: copy the whole line"));

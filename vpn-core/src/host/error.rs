@@ -41,12 +41,16 @@ pub enum HostErrorKind {
         pinned: String,
         /// SHA-256 fingerprint of the key that was seen.
         presented: String,
+        /// That key, as `known_hosts` has it; `None` when the host showed none of the pinned one's algorithm.
+        key: Option<String>,
     },
     /// No key is pinned for it; nothing was sent.
-    #[error("has no pinned host key, and presents {presented}: register it with its key")]
+    #[error("has no pinned host key, and presents {presented}: compare it with the host's own, then pin it")]
     HostKeyUnknown {
         /// SHA-256 fingerprint of the key that was seen.
         presented: String,
+        /// That key, as `known_hosts` has it.
+        key: Option<String>,
     },
     /// It did not understand the request.
     #[error(

@@ -13,11 +13,15 @@ pub enum HostKeyVerdict {
         pinned: String,
         /// SHA-256 fingerprint of the presented key.
         presented: String,
+        /// That key, as `known_hosts` has it.
+        key: Option<String>,
     },
     /// None is pinned, or what is pinned is no key.
     Unknown {
         /// SHA-256 fingerprint of the presented key.
         presented: String,
+        /// That key, as `known_hosts` has it.
+        key: Option<String>,
     },
 }
 
@@ -25,12 +29,13 @@ pub enum HostKeyVerdict {
 #[must_use]
 pub fn judge(pinned: &str, presented: &PublicKey) -> HostKeyVerdict {
     let shown = presented.fingerprint(HashAlg::Sha256).to_string();
+    let key = presented.to_openssh().ok().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "));
     match PublicKey::from_openssh(pinned) {
         Ok(known) if known.key_data() == presented.key_data() => HostKeyVerdict::Valid,
         Ok(known) => {
-            HostKeyVerdict::Mismatch { pinned: known.fingerprint(HashAlg::Sha256).to_string(), presented: shown }
+            HostKeyVerdict::Mismatch { pinned: known.fingerprint(HashAlg::Sha256).to_string(), presented: shown, key }
         }
-        Err(_) => HostKeyVerdict::Unknown { presented: shown },
+        Err(_) => HostKeyVerdict::Unknown { presented: shown, key },
     }
 }
 

@@ -22,7 +22,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::domain::{Client, Fence, JobId, ProvisionInput, Serial, Server};
+use crate::domain::{Client, Fence, HostFacts, JobId, ProvisionInput, Serial, Server, Session, Sessions, VpnServer};
 
 pub use certificate::{CertificateFault, certificate_of_profile};
 pub use csr::check_csr;
@@ -52,8 +52,8 @@ pub struct Output {
 }
 
 impl Output {
-    /// The most that is read of either stream, in bytes. A profile has about 6,000.
-    pub const MAX: usize = 256 * 1024;
+    /// The most that is read of either stream, in bytes. A profile has about 6,000, a session 80.
+    pub const MAX: usize = 1024 * 1024;
 }
 
 /// A future in a box.
@@ -115,32 +115,6 @@ pub struct Revoked {
     pub replayed: bool,
     /// What ran.
     pub evidence: Evidence,
-}
-
-/// Whether there is an OpenVPN server whose sessions could be ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VpnServer {
-    /// It answered.
-    Running,
-    /// Proven to be stopped: nobody is connected.
-    Stopped,
-    /// The host is set up without one.
-    Absent,
-    /// It lives and does not answer: nothing is proven.
-    Unreachable,
-}
-
-impl VpnServer {
-    /// As the audit log has it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Stopped => "stopped",
-            Self::Absent => "absent",
-            Self::Unreachable => "unreachable",
-        }
-    }
 }
 
 /// Sessions were ended.
@@ -232,12 +206,8 @@ impl Hosts {
     /// Ends the sessions of a revoked client, and counts what is left.
     pub async fn kill(&self, order: Order<'_>) -> Result<Killed, HostError> {
         let (reply, evidence) = self.call(order.server, Request::kill(order)).await?;
-        let server = match reply.field("server") {
-            Some("running") => VpnServer::Running,
-            Some("stopped") => VpnServer::Stopped,
-            Some("absent") => VpnServer::Absent,
-            Some("unreachable") => VpnServer::Unreachable,
-            _ => return Err(evidence.unexpected("the reply does not tell the state of the OpenVPN server")),
+        let Some(server) = reply.field("server").and_then(VpnServer::named) else {
+            return Err(evidence.unexpected("the reply does not tell the state of the OpenVPN server"));
         };
         match (reply.number("killed"), reply.number("open")) {
             (Some(killed), Some(open)) => {
@@ -268,6 +238,26 @@ impl Hosts {
                 Err(_) if next == "none" => return Ok(records),
                 _ => return Err(evidence.unexpected("the next page begins nowhere")),
             }
+        }
+    }
+
+    /// What the host says of itself. Changes nothing.
+    pub async fn hello(&self, server: &Server) -> Result<HostFacts, HostError> {
+        let (reply, evidence) = self.call(server, Request::hello()).await?;
+        reply.facts().ok_or_else(|| evidence.unexpected("the reply to `hello` lacks a field, or has a bad one"))
+    }
+
+    /// Who is connected. Changes nothing.
+    pub async fn sessions(&self, server: &Server) -> Result<Sessions, HostError> {
+        let (reply, evidence) = self.call(server, Request::sessions()).await?;
+        let Some(state) = reply.field("server").and_then(VpnServer::named) else {
+            return Err(evidence.unexpected("the reply does not tell the state of the OpenVPN server"));
+        };
+        let Some(payload) = reply.into_payload() else { return Err(evidence.unexpected("the reply has no payload")) };
+        let lines = payload.expose_secret().lines().filter(|line| !line.is_empty());
+        match lines.map(str::parse::<Session>).collect() {
+            Ok(list) => Ok(Sessions { server: state, list }),
+            Err(bad) => Err(evidence.unexpected(&bad.to_string())),
         }
     }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
+use crate::domain::HostFacts;
+
 /// A whole, well-formed reply.
 pub(super) struct Reply {
     ok: bool,
@@ -71,6 +73,18 @@ impl Reply {
 
     pub(super) fn number(&self, key: &str) -> Option<u32> {
         self.field(key)?.parse().ok()
+    }
+
+    /// The answer to `hello`.
+    pub(super) fn facts(&self) -> Option<HostFacts> {
+        Some(HostFacts {
+            version: self.number("version")?,
+            capabilities: self.field("capabilities")?.split(',').map(str::to_owned).collect(),
+            host_id: self.field("host_id")?.to_owned(),
+            ca_sha256: self.field("ca_sha256")?.to_owned(),
+            crl_number: self.field("crl_number")?.parse().ok()?,
+            crl_next_update: self.field("crl_next_update")?.parse().ok()?,
+        })
     }
 
     pub(super) fn into_payload(self) -> Option<SecretString> {

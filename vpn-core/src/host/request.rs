@@ -48,6 +48,14 @@ impl Request {
         request
     }
 
+    pub(super) fn hello() -> Self {
+        Self::new("hello")
+    }
+
+    pub(super) fn sessions() -> Self {
+        Self::new("sessions")
+    }
+
     fn new(verb: &'static str) -> Self {
         let mut request = Self { verb, about: None, text: "vpn-host 1\n".to_owned() };
         request.line("verb", verb);

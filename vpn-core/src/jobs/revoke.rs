@@ -5,8 +5,8 @@ use super::{attempt::Attempt, failure::StepError};
 use crate::{
     audit::JobAct,
     boundary::{Boundary, reach},
-    domain::{Claim, Step},
-    host::{HostError, HostErrorKind, Killed, Revoked, VpnServer},
+    domain::{Claim, Step, VpnServer},
+    host::{HostError, HostErrorKind, Killed, Revoked},
 };
 
 pub(super) const FIRST_STEP: Step = Step::PublishCrl;

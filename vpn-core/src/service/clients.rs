@@ -51,9 +51,8 @@ impl Platform {
             let id = made.client_id.ok_or_else(|| Error::not_found("idempotencyKey", "client"))?;
             return tx.client(id).await?.ok_or_else(|| Error::not_found("idempotencyKey", "client"));
         }
-        if tx.server(server_id).await?.is_none() {
-            return Err(Error::not_found("serverId", "server"));
-        }
+        let server = tx.lock_server(server_id).await?.ok_or_else(|| Error::not_found("serverId", "server"))?;
+        server.admits().map_err(Error::wrong_state)?;
         let new = NewClient {
             id: ClientId::generate(self.ambient()),
             server_id,

@@ -1,10 +1,11 @@
 //! The use cases: authorise, validate, persist together with the audit entry, ring, announce.
 //!
-//! Every method takes the [`Caller`] and asks the table in [`Role::may`](crate::domain::Role::may)
+//! Every method takes the [`Caller`] and asks the [table of permissions](crate::domain::PERMISSIONS)
 //! first; a refusal is audited. What a caller can put right comes back as [`Error::Rejected`], and
 //! then nothing was changed.
 
 mod audit;
+mod bucket;
 mod clients;
 mod health;
 mod live;
@@ -14,10 +15,16 @@ mod profiles;
 mod reads;
 mod refusals;
 mod servers;
+mod sign_in;
+mod throttle;
 mod tokens;
+mod uses;
 mod work;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use redis::aio::ConnectionManager;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -29,13 +36,15 @@ use crate::{
     error::Error,
     events::Events,
     lock::connect_lazy,
+    oidc::Provider,
     queue::{Bell, Doorbell},
     store::{Store, StoreError, Tx},
     vault::Vault,
 };
 
 pub use audit::{
-    AuditTree, Checkpointer, Rhythm, VerifyError, export_audit_log, verify_audit_log, verify_audit_log_against,
+    AuditTree, Checkpointer, Rhythm, SealError, SealPlan, SealUpTo, VerifyError, export_audit_log, finish_sealing,
+    plan_seal, seal_audit_log, verify_audit_log, verify_audit_log_against, verify_audit_log_with_segments,
 };
 pub use clients::CreateClient;
 pub use health::{Health, HealthCheck, HealthStatus};
@@ -76,6 +85,9 @@ pub struct Platform {
     deps: Arc<Deps>,
     refusals: Arc<refusals::Refusals>,
     tiles: Arc<audit::Tiles>,
+    uses: Arc<uses::Uses>,
+    throttle: Arc<throttle::Throttle>,
+    provider: Option<Arc<Provider>>,
 }
 
 impl std::fmt::Debug for Platform {
@@ -97,7 +109,14 @@ impl Platform {
     /// Over these parts.
     #[must_use]
     pub fn new(deps: Deps) -> Self {
-        Self { deps: Arc::new(deps), refusals: Arc::default(), tiles: Arc::default() }
+        Self {
+            deps: Arc::new(deps),
+            refusals: Arc::default(),
+            tiles: Arc::default(),
+            uses: Arc::default(),
+            throttle: Arc::default(),
+            provider: None,
+        }
     }
 
     /// The usual composition: this database and this Redis, and whatever time and randomness there is.
@@ -116,6 +135,13 @@ impl Platform {
         Ok(Self::new(Deps { store, bell, events, vault, ambient, redis, max_attempts }))
     }
 
+    /// With single sign-on: signed tokens of this identity provider are taken, beside our own.
+    #[must_use]
+    pub fn with_provider(mut self, provider: Provider) -> Self {
+        self.provider = Some(Arc::new(provider));
+        self
+    }
+
     fn store(&self) -> &Store {
         &self.deps.store
     }
@@ -126,14 +152,21 @@ impl Platform {
         &self.deps.ambient
     }
 
-    /// Deny by default; a refusal is audited before it is answered.
+    /// Deny by default; a refusal is audited before it is answered, a flood of them is counted.
     pub(crate) async fn authorise(&self, caller: &Caller, permission: Permission) -> Result<(), Error> {
-        if caller.role.may(permission) {
+        if caller.may(permission) {
             return Ok(());
         }
-        let entry = Entry::by(caller, Action::PermissionRefused)
+        let Some(untold) = self.refusals.of_permission(caller.principal.as_str(), Instant::now()) else {
+            return Err(Error::Forbidden(permission));
+        };
+        let mut entry = Entry::by(caller, Action::PermissionRefused)
             .with("permission", permission.as_str())
-            .with("role", caller.role.as_str());
+            .with("role", caller.role.as_str())
+            .with("scopes", caller.scopes.to_string());
+        if untold > 0 {
+            entry = entry.with("notRecordedBefore", untold);
+        }
         self.record(entry).await?;
         Err(Error::Forbidden(permission))
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Platform;
 use crate::{
-    domain::{Caller, Client, ClientId, Job, JobId, Permission, Server, ServerId},
+    domain::{Caller, Client, ClientId, CommonName, Contact, Job, JobId, Permission, Server, ServerId},
     error::Error,
     store::{ClientFilter, JobFilter, Page, PageRequest},
 };
@@ -106,5 +106,23 @@ impl Platform {
         self.authorise(caller, Permission::ReadClients).await?;
         let found = self.store().read().await?.servers_by_id(ids).await?;
         Ok(found.into_iter().map(|server| (server.id, server)).collect())
+    }
+
+    /// What is known of these servers from looking at them; those that nobody has looked at are left out.
+    pub async fn contacts(&self, caller: &Caller, ids: &[ServerId]) -> Result<HashMap<ServerId, Contact>, Error> {
+        self.authorise(caller, Permission::ReadClients).await?;
+        Ok(self.store().read().await?.contacts(ids).await?.into_iter().collect())
+    }
+
+    /// The clients of a server that have these common names now. A revoked client has none any more.
+    pub async fn clients_by_name(
+        &self,
+        caller: &Caller,
+        server: ServerId,
+        names: &[CommonName],
+    ) -> Result<HashMap<CommonName, Client>, Error> {
+        self.authorise(caller, Permission::ReadClients).await?;
+        let found = self.store().read().await?.clients_by_name(server, names).await?;
+        Ok(found.into_iter().map(|client| (client.name.clone(), client)).collect())
     }
 }

@@ -3,7 +3,7 @@
 //! The secret has 256 random bits and is stored as its SHA-256; the checksum (8 hexadecimal digits of
 //! the SHA-256 of what stands before it) lets scanners tell a leaked token from noise.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
@@ -13,9 +13,9 @@ use super::Platform;
 use crate::{
     audit::{Action, Entry},
     clock::Timestamp,
-    domain::{Caller, Permission, Principal, RequestId, Role, TokenId},
+    domain::{Caller, Credential, Permission, Principal, RequestId, Role, Scopes, TokenId},
     error::Error,
-    store::{NewToken, StoreError, StoredToken},
+    store::{NewToken, Page, PageRequest, StoreError, StoredToken, TokenFilter},
 };
 
 const PREFIX: &str = "vpn_pat_";
@@ -35,6 +35,8 @@ pub struct CreateToken {
     pub principal: String,
     /// What they may be.
     pub role: Role,
+    /// What of it the token may be used for.
+    pub scopes: Scopes,
     /// How long it is valid, in days, from 1 to 366.
     pub valid_for_days: u32,
 }
@@ -49,41 +51,17 @@ pub struct NewlyMade {
 }
 
 /// The two halves of a token that is well formed.
-struct Presented {
-    id: TokenId,
+pub(super) struct Presented {
+    pub(super) id: TokenId,
     secret_hash: [u8; 32],
 }
 
 impl Platform {
-    /// Who comes with this token. `None` and every token that does not hold are refused, and the
-    /// refusal is audited; the caller learns no more than that.
-    pub async fn authenticate(&self, bearer: Option<&str>, request: RequestId) -> Result<Caller, Error> {
-        let refused = match bearer.map(Presented::parse) {
-            None => ("no token", None),
-            Some(None) => ("malformed token", None),
-            Some(Some(presented)) => match self.known(&presented).await? {
-                Ok((token, now)) => return self.admitted(token, now, request).await,
-                Err(why) => (why, Some(presented.id)),
-            },
-        };
-        self.record_refusal(refused, request).await?;
-        Err(Error::Unauthenticated)
-    }
-
-    async fn record_refusal(&self, refused: (&'static str, Option<TokenId>), request: RequestId) -> Result<(), Error> {
-        let Some(untold) = self.refusals.next(std::time::Instant::now()) else { return Ok(()) };
-        let (why, id) = refused;
-        let mut entry = Entry::by_anonymous(request, Action::AuthenticationRefused).with("why", why);
-        if let Some(id) = id {
-            entry = entry.with("tokenId", id.to_string());
-        }
-        if untold > 0 {
-            entry = entry.with("notRecordedBefore", untold);
-        }
-        Ok(self.record(entry).await?)
-    }
-
-    async fn known(&self, presented: &Presented) -> Result<Result<(StoredToken, Timestamp), &'static str>, Error> {
+    /// The token, if it holds.
+    pub(super) async fn known(
+        &self,
+        presented: &Presented,
+    ) -> Result<Result<(StoredToken, Timestamp), &'static str>, Error> {
         let (found, now) = self.store().read().await?.token(presented.id).await?;
         let Some(token) = found else { return Ok(Err("unknown token")) };
         // In the same time whether the first byte differs or the last.
@@ -92,55 +70,74 @@ impl Platform {
         }
         Ok(match token.revoked_at {
             Some(_) => Err("revoked token"),
-            None if token.expires_at <= now => Err("expired token"),
+            None if !token.holds(now) => Err("expired token"),
             None => Ok((token, now)),
         })
     }
 
-    async fn admitted(&self, token: StoredToken, now: Timestamp, request: RequestId) -> Result<Caller, Error> {
-        if token.last_used_at.is_none_or(|last| now.since(last) > NOTED_EVERY) {
+    /// Whoever comes with a token that holds.
+    pub(super) async fn admitted(
+        &self,
+        token: StoredToken,
+        now: Timestamp,
+        request: RequestId,
+    ) -> Result<Caller, Error> {
+        if token.last_used_at.is_none_or(|last| now.since(last) > NOTED_EVERY)
+            && self.uses.is_due(token.id, Instant::now(), NOTED_EVERY)
+        {
             let mut tx = self.store().begin().await?;
-            tx.touch_token(token.id).await?;
+            tx.touch_token(token.id, NOTED_EVERY).await?;
             tx.commit_bookkeeping().await?;
         }
         Ok(Caller {
             principal: token.principal,
             role: token.role,
-            token: Some(token.id),
+            scopes: token.scopes,
+            credential: Credential::Token(token.id),
             expires_at: Some(token.expires_at),
             request_id: request,
         })
     }
 
-    /// Whether the caller's token still holds, for what lives longer than a request.
+    /// Whether the caller's credential still holds, for what lives longer than a request.
     pub(super) async fn still_holds(&self, caller: &Caller) -> Result<bool, StoreError> {
-        let Some(id) = caller.token else { return Ok(true) };
+        let Some(id) = caller.credential.token() else {
+            return Ok(caller.expires_at.is_none_or(|end| end > self.ambient().now()));
+        };
         let (found, now) = self.store().read().await?.token(id).await?;
-        Ok(found.is_some_and(|token| token.revoked_at.is_none() && token.expires_at > now))
+        Ok(found.is_some_and(|token| token.holds(now)))
     }
 
-    /// Makes a token.
+    /// Makes a token. It may do no more than its maker: who holds a narrowed token cannot widen it so.
     pub async fn create_token(&self, caller: &Caller, input: CreateToken) -> Result<NewlyMade, Error> {
         self.authorise(caller, Permission::ManageTokens).await?;
-        let principal: Principal =
-            input.principal.parse().map_err(|bad| Error::invalid("principal", format!("{bad}")))?;
-        if !(1..=MAX_DAYS).contains(&input.valid_for_days) {
-            return Err(Error::invalid("validForDays", format!("a token is valid for 1 to {MAX_DAYS} days")));
-        }
+        let asked = check_token(caller, &input)?;
         let id = TokenId::generate(self.ambient());
         let (secret, secret_hash) = make(id, self.ambient().random::<32>());
+        let token = self.transact(|| self.try_create_token(caller, &asked, id, secret_hash)).await?;
+        Ok(NewlyMade { token, secret })
+    }
+
+    async fn try_create_token(
+        &self,
+        caller: &Caller,
+        asked: &AskedToken,
+        id: TokenId,
+        secret_hash: [u8; 32],
+    ) -> Result<StoredToken, Error> {
         let mut tx = self.store().begin().await?;
-        let life = Duration::from_hours(u64::from(input.valid_for_days) * 24);
-        let created_by = caller.principal.to_string();
-        let new = NewToken { id, principal, role: input.role, secret_hash, created_by, expires_at: tx.at().plus(life) };
+        let AskedToken { principal, role, scopes, life } = asked.clone();
+        let (created_by, created_at) = (caller.principal.to_string(), tx.at());
+        let new = NewToken { id, principal, role, scopes, secret_hash, created_by, expires_at: created_at.plus(life) };
         tx.insert_token(&new).await?;
         let token = StoredToken {
             id,
             principal: new.principal,
-            role: new.role,
+            role,
+            scopes,
             secret_hash,
             created_by: new.created_by,
-            created_at: tx.at(),
+            created_at,
             expires_at: new.expires_at,
             revoked_at: None,
             last_used_at: None,
@@ -149,32 +146,92 @@ impl Platform {
             .with("tokenId", id.to_string())
             .with("principal", token.principal.as_str())
             .with("role", token.role.as_str())
+            .with("scopes", token.scopes.to_string())
             .with("expiresAt", token.expires_at.to_string());
         self.commit(tx, entry, Vec::new()).await?;
-        Ok(NewlyMade { token, secret })
+        Ok(token)
     }
 
-    /// All tokens, newest first. Their secrets are not among what is stored.
-    pub async fn tokens(&self, caller: &Caller) -> Result<Vec<StoredToken>, Error> {
-        self.authorise(caller, Permission::ManageTokens).await?;
-        Ok(self.store().read().await?.tokens().await?)
-    }
-
-    /// Ends a token. One that was ended before stays as it is.
-    pub async fn revoke_token(&self, caller: &Caller, id: &str) -> Result<StoredToken, Error> {
-        self.authorise(caller, Permission::ManageTokens).await?;
-        let id: TokenId = id.parse().map_err(|_| Error::not_found("tokenId", "token"))?;
-        let mut tx = self.store().begin().await?;
-        let (Some(_), _) = tx.token(id).await? else { return Err(Error::not_found("tokenId", "token")) };
-        if tx.revoke_token(id, caller.principal.as_str()).await? {
-            let entry = Entry::by(caller, Action::TokenRevoked).with("tokenId", id.to_string());
-            self.commit(tx, entry, Vec::new()).await?;
-        } else {
-            drop(tx);
+    /// A page of tokens, newest first: everybody's for who may see them, and otherwise one's own. Their
+    /// secrets are not among what is stored.
+    pub async fn tokens(
+        &self,
+        caller: &Caller,
+        filter: &TokenFilter,
+        page: &PageRequest<TokenId>,
+    ) -> Result<Page<StoredToken>, Error> {
+        let mut filter = filter.clone();
+        if !caller.may(Permission::ReadTokens) {
+            self.authorise(caller, Permission::OwnTokens).await?;
+            let own = caller.principal.as_str();
+            if filter.principal.replace(own.to_owned()).is_some_and(|wanted| wanted != own) {
+                // Somebody else's: that needs more.
+                self.authorise(caller, Permission::ReadTokens).await?;
+            }
         }
-        let (found, _) = self.store().read().await?.token(id).await?;
-        found.ok_or_else(|| Error::not_found("tokenId", "token"))
+        Ok(self.store().read().await?.tokens(&filter, page).await?)
     }
+
+    /// A token; `None` when there is none. One's own, or anybody's for who may see them.
+    pub async fn token(&self, caller: &Caller, id: TokenId) -> Result<Option<StoredToken>, Error> {
+        self.authorise(caller, Permission::OwnTokens).await?;
+        let (found, _) = self.store().read().await?.token(id).await?;
+        Ok(found.filter(|token| token.principal == caller.principal || caller.may(Permission::ReadTokens)))
+    }
+
+    /// Ends a token, one's own, or anybody's for who may manage them. One that was ended before stays as
+    /// it is.
+    pub async fn revoke_token(&self, caller: &Caller, id: &str) -> Result<StoredToken, Error> {
+        self.authorise(caller, Permission::OwnTokens).await?;
+        let id: TokenId = id.parse().map_err(|_| Error::not_found("tokenId", "token"))?;
+        let found = self.store().read().await?.token(id).await?.0;
+        if found.is_none_or(|token| token.principal != caller.principal) {
+            self.authorise(caller, Permission::ManageTokens).await?;
+        }
+        self.transact(|| self.try_revoke_token(caller, id)).await
+    }
+
+    async fn try_revoke_token(&self, caller: &Caller, id: TokenId) -> Result<StoredToken, Error> {
+        let unknown = || Error::not_found("tokenId", "token");
+        let mut tx = self.store().begin().await?;
+        let token = tx.token(id).await?.0.ok_or_else(unknown)?;
+        if !tx.revoke_token(id, caller.principal.as_str()).await? {
+            drop(tx);
+            return self.store().read().await?.token(id).await?.0.ok_or_else(unknown);
+        }
+        let at = tx.at();
+        let entry = Entry::by(caller, Action::TokenRevoked)
+            .with("tokenId", id.to_string())
+            .with("principal", token.principal.as_str());
+        self.commit(tx, entry, Vec::new()).await?;
+        Ok(StoredToken { revoked_at: Some(at), ..token })
+    }
+}
+
+/// A token that is asked for, checked.
+#[derive(Clone, Debug)]
+struct AskedToken {
+    principal: Principal,
+    role: Role,
+    scopes: Scopes,
+    life: Duration,
+}
+
+fn check_token(maker: &Caller, input: &CreateToken) -> Result<AskedToken, Error> {
+    let principal: Principal = input.principal.parse().map_err(|bad| Error::invalid("principal", format!("{bad}")))?;
+    if !(1..=MAX_DAYS).contains(&input.valid_for_days) {
+        return Err(Error::invalid("validForDays", format!("a token is valid for 1 to {MAX_DAYS} days")));
+    }
+    if input.scopes.is_empty() {
+        return Err(Error::invalid("scopes", "a token needs one scope at least, or it may do nothing"));
+    }
+    let may = |permission: &Permission| input.role.may(*permission) && input.scopes.contains(permission.scope());
+    if let Some(more) = Permission::all().filter(may).find(|permission| !maker.may(*permission)) {
+        let message = format!("a token may do no more than its maker, whose own does not reach `{}`", more.as_str());
+        return Err(Error::invalid("scopes", message));
+    }
+    let life = Duration::from_hours(u64::from(input.valid_for_days) * 24);
+    Ok(AskedToken { principal, role: input.role, scopes: input.scopes, life })
 }
 
 fn make(id: TokenId, mut random: [u8; 32]) -> (SecretString, [u8; 32]) {
@@ -195,7 +252,7 @@ fn checksum(body: &str) -> String {
 
 impl Presented {
     /// `None` for what no token looks like; then the database need not be asked.
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let body = text.len().checked_sub(CHECKSUM).and_then(|at| text.split_at_checked(at))?;
         let (body, check) = body;
         let (id, secret) = body.strip_prefix(PREFIX)?.split_once('_')?;

@@ -255,6 +255,9 @@ async fn provisionable(tx: &mut Tx, client: &Client) -> Result<(), Error> {
     if let Some(why) = client.provision_refusal() {
         return Err(Error::wrong_state(format!("the client cannot be provisioned: {why}")));
     }
+    if let Some(server) = tx.server(client.server_id).await? {
+        server.admits().map_err(Error::wrong_state)?;
+    }
     no_open_job(tx, client, JobKind::Provision).await
 }
 

@@ -6,7 +6,7 @@ use std::ops::DerefMut;
 use sqlx::AnyConnection;
 
 use super::{
-    Handle, Page, PageRequest, StoreError, TimeRange, Tx,
+    Handle, KEYS_AT_ONCE, Page, PageRequest, StoreError, TimeRange, Tx,
     page::{Conditions, may_be_stored},
     row,
 };
@@ -75,6 +75,25 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         rows.iter().map(row::client).collect()
     }
 
+    /// The clients of a server that have these names and are not revoked, in no order.
+    pub async fn clients_by_name(&mut self, server: ServerId, names: &[CommonName]) -> Result<Vec<Client>, StoreError> {
+        let mut rows = Vec::with_capacity(names.len());
+        for some in names.chunks(KEYS_AT_ONCE) {
+            let places: Vec<String> = (2..2 + some.len()).map(|at| format!("${at}")).collect();
+            let sql = self.dialect.sql(format!(
+                "SELECT {} FROM clients WHERE server_id = $1 AND name IN ({}) AND status <> 'revoked'",
+                row::CLIENT,
+                places.join(", ")
+            ));
+            let mut query = sqlx::query(sql).bind(server.to_string());
+            for name in some {
+                query = query.bind(name.to_string());
+            }
+            rows.extend(query.fetch_all(self.conn()).await?);
+        }
+        rows.iter().map(row::client).collect()
+    }
+
     async fn client_where_id(&mut self, id: ClientId, lock: &str) -> Result<Option<Client>, StoreError> {
         let sql = self.dialect.sql(format!("SELECT {} FROM clients WHERE id = $1{lock}", row::CLIENT));
         let found = sqlx::query(sql).bind(id.to_string()).fetch_optional(self.conn()).await?;
@@ -123,7 +142,7 @@ impl Tx {
     pub async fn request_revocation(&mut self, id: ClientId, reason: &Reason) -> Result<(), StoreError> {
         let sql = self.dialect.sql(
             "UPDATE clients SET revoke_requested_at = $1, revoke_reason = $2 \
-             WHERE id = $3 AND revoke_requested_at IS NULL AND status <> 'revoked'",
+             WHERE id = $3 AND revoke_requested_at IS NULL",
         );
         let query = sqlx::query(sql).bind(self.at.micros()).bind(reason.as_str()).bind(id.to_string());
         self.touches_one(query).await

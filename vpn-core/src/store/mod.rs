@@ -7,6 +7,7 @@
 mod audit;
 mod clients;
 mod connect;
+mod contacts;
 mod dialect;
 mod dump;
 mod each;
@@ -16,6 +17,7 @@ mod jobs;
 mod page;
 mod profiles;
 mod row;
+mod seals;
 mod servers;
 mod settings;
 mod tokens;
@@ -29,6 +31,7 @@ use crate::{audit::Entry, clock::Timestamp};
 pub use audit::{AuditFilter, Head};
 pub use clients::{ClientFilter, NewClient};
 pub use connect::{Opened, StoreOptions};
+pub use contacts::Looked;
 pub use dialect::Dialect;
 pub use dump::{Row, RowFault, Snapshot, Table};
 pub use error::StoreError;
@@ -37,7 +40,7 @@ pub use jobs::{Due, JobFilter, NewJob};
 pub use page::{End, Page, PageRequest, TimeRange};
 pub use profiles::{NewProfile, StoredProfile};
 pub use servers::NewServer;
-pub use tokens::{NewToken, StoredToken};
+pub use tokens::{NewToken, StoredToken, TokenFilter};
 
 /// How many keys one statement names; more than a page of any list.
 const KEYS_AT_ONCE: usize = 200;

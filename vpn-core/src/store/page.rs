@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Timestamp,
-    domain::{ClientId, JobId},
+    domain::{ClientId, JobId, TokenId},
 };
 
 /// From which end a page is filled.
@@ -138,6 +138,12 @@ impl From<ClientId> for Bound {
 
 impl From<JobId> for Bound {
     fn from(id: JobId) -> Self {
+        Self::Text(id.to_string())
+    }
+}
+
+impl From<TokenId> for Bound {
+    fn from(id: TokenId) -> Self {
         Self::Text(id.to_string())
     }
 }

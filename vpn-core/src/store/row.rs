@@ -69,6 +69,11 @@ impl<'r> Reading<'r> {
         Ok(self.int_opt(column)?.map(Timestamp::from_micros))
     }
 
+    pub(super) fn json_opt<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<Option<T>, StoreError> {
+        let text = self.text_opt(column)?;
+        text.map(|text| serde_json::from_str(&text).map_err(|error| self.damaged(column, error))).transpose()
+    }
+
     pub(super) fn parsed<T: FromStr>(&self, column: &str) -> Result<T, StoreError>
     where
         T::Err: std::fmt::Display,
@@ -84,7 +89,7 @@ impl<'r> Reading<'r> {
     }
 }
 
-pub(super) const SERVER: &str = "id, name, host, port, ssh_user, host_key, created_by, created_at";
+pub(super) const SERVER: &str = "id, name, host, port, ssh_user, host_key, state, created_by, created_at";
 
 pub(super) fn server(row: &AnyRow) -> Result<Server, StoreError> {
     let read = Reading::of(row, "servers");
@@ -94,7 +99,8 @@ pub(super) fn server(row: &AnyRow) -> Result<Server, StoreError> {
         name: read.parsed("name")?,
         address: ServerAddress::new(&read.text("host")?, port, &read.text("ssh_user")?)
             .map_err(|error| read.damaged("host", error))?,
-        host_key: read.text("host_key")?,
+        host_key: Some(read.text("host_key")?).filter(|key| !key.is_empty()),
+        state: read.parsed("state")?,
         created_by: read.text("created_by")?,
         created_at: read.time("created_at")?,
     })

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use vpn_core::{
     clock::Ambient,
     config::LogFormat,
-    domain::{Caller, RequestId, Role},
+    domain::{Caller, RequestId, Role, Scopes},
     host::{Hosts, SshOptions, SshTransport},
     sandbox::{Options, Sandbox, VpnHost, random_hex},
     secrecy::{ExposeSecret as _, SecretString},
@@ -192,7 +192,7 @@ impl Parts {
         let known = self.platform.servers(&admin).await?.into_iter().find(|server| server.name.as_str() == "sandbox");
         if let Some(server) = known {
             ensure!(
-                server.address.port() == host.port && server.host_key == host.host_key,
+                server.address.port() == host.port && server.host_key.as_deref() == Some(host.host_key.as_str()),
                 "the VPN host of this data directory listened on port {}, which is taken: free it, or take another --data",
                 server.address.port()
             );
@@ -203,7 +203,7 @@ impl Parts {
             host: host.address.clone(),
             port: host.port.into(),
             user: host.user.clone(),
-            host_key: host.host_key.clone(),
+            host_key: Some(host.host_key.clone()),
             idempotency_key: None,
         };
         self.platform.register_server(&admin, input).await?;
@@ -211,7 +211,8 @@ impl Parts {
     }
 
     async fn operator_token(&self) -> Result<SecretString> {
-        let input = CreateToken { principal: "operator".into(), role: Role::Operator, valid_for_days: 30 };
+        let input =
+            CreateToken { principal: "operator".into(), role: Role::Operator, scopes: Scopes::ALL, valid_for_days: 30 };
         Ok(self.platform.create_token(&self.admin()?, input).await?.secret)
     }
 

@@ -10,6 +10,7 @@ use vpn_core::{
     clock::Ambient,
     config::{ServerConfig, Shared, Sources},
     lock::RedisUnfit,
+    oidc::Provider,
     service::Platform,
     store::{Opened, Store},
     telemetry,
@@ -29,13 +30,17 @@ impl Serve {
         let config = ServerConfig::load(&sources.flag("listen", self.listen))?;
         telemetry::start(&config.shared.log, config.shared.log_format)?;
         let stop = super::stopped_by_signal()?;
-        let (store, platform) = platform(&config.shared)?;
+        let (store, mut platform) = platform(&config.shared)?;
+        if let Some(provider) = config.provider {
+            platform = platform.with_provider(Provider::new(provider)?);
+        }
         if stop.run_until_cancelled(refuse_unfit(&store, &platform)).await.transpose()?.is_none() {
             return Ok(());
         }
         let mut options = HttpOptions {
             graphiql: config.graphiql,
             allowed_origins: config.allowed_origins,
+            trusted_proxies: config.trusted_proxies,
             operations: config.operations.as_deref().map(Operations::read).transpose()?,
             ..HttpOptions::default()
         };

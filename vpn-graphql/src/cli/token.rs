@@ -5,9 +5,10 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use vpn_core::{
     config::{ServerConfig, Sources},
-    domain::{Caller, Role},
+    domain::{Caller, Role, Scopes, TokenId},
     secrecy::ExposeSecret as _,
     service::{CreateToken, Platform, local_caller},
+    store::{PageRequest, StoredToken, TokenFilter},
     telemetry,
 };
 
@@ -34,6 +35,10 @@ pub(super) struct Create {
     /// viewer, operator, auditor or admin.
     #[arg(long, value_parser = |text: &str| text.parse::<Role>().map_err(|error| error.to_string()))]
     role: Role,
+    /// What of it the token may be used for: read, clients, audit, servers, tokens, approvals, with commas
+    /// between them; without it, for all.
+    #[arg(long, value_parser = |text: &str| text.parse::<Scopes>().map_err(|error| error.to_string()))]
+    scopes: Option<Scopes>,
     /// How long it is valid, in days.
     #[arg(long, default_value_t = 90)]
     days: u32,
@@ -52,7 +57,12 @@ impl Token {
     async fn act(self, platform: &Platform, caller: &Caller) -> Result<()> {
         match self {
             Self::Create(create) => {
-                let input = CreateToken { principal: create.principal, role: create.role, valid_for_days: create.days };
+                let input = CreateToken {
+                    principal: create.principal,
+                    role: create.role,
+                    scopes: create.scopes.unwrap_or(Scopes::ALL),
+                    valid_for_days: create.days,
+                };
                 let made = platform.create_token(caller, input).await?;
                 eprintln!(
                     "{} of {} ({}), valid until {}; it is shown this once:",
@@ -64,15 +74,15 @@ impl Token {
                 println!("{}", made.secret.expose_secret());
             }
             Self::List => {
-                println!("{:<37} {:<20} {:<9} {:<28} STATE", "ID", "PRINCIPAL", "ROLE", "EXPIRES");
-                for token in platform.tokens(caller).await? {
-                    let state = token.revoked_at.map_or_else(|| "not revoked".to_owned(), |at| format!("revoked {at}"));
-                    let (id, principal) = (token.id.to_string(), token.principal.as_str());
-                    println!(
-                        "{id:<37} {principal:<20} {:<9} {:<28} {state}",
-                        token.role.as_str(),
-                        token.expires_at.to_string()
-                    );
+                println!("{:<37} {:<20} {:<9} {:<28} {:<28} SCOPES", "ID", "PRINCIPAL", "ROLE", "EXPIRES", "STATE");
+                let mut page = PageRequest::first(PageRequest::<TokenId>::MAX);
+                loop {
+                    let tokens = platform.tokens(caller, &TokenFilter::default(), &page).await?;
+                    page.after = tokens.items.last().map(|token| token.id);
+                    tokens.items.iter().for_each(print);
+                    if !tokens.has_next {
+                        break;
+                    }
                 }
             }
             Self::Revoke { id } => {
@@ -82,4 +92,10 @@ impl Token {
         }
         Ok(())
     }
+}
+
+fn print(token: &StoredToken) {
+    let state = token.revoked_at.map_or_else(|| "not revoked".to_owned(), |at| format!("revoked {at}"));
+    let (id, role, expires) = (token.id.to_string(), token.role.as_str(), token.expires_at.to_string());
+    println!("{id:<37} {:<20} {role:<9} {expires:<28} {state:<28} {}", token.principal.as_str(), token.scopes);
 }

@@ -18,7 +18,7 @@ use vpn_core::domain::{Caller, RequestId};
 
 pub(crate) use self::params::Params;
 use self::{accept::Media, refusal::Refusal};
-use crate::{answer, auth, guard, server::Server};
+use crate::{address, answer, auth, guard, server::Server};
 
 /// The handler of `/graphql`, for every method.
 pub(crate) async fn graphql(
@@ -53,7 +53,9 @@ async fn serve(
         let message = "send `Content-Type: application/json`, in UTF-8";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message));
     }
-    let caller = server.api.authenticate(auth::of_headers(&head.headers), id).await.map_err(Refusal::caller)?;
+    let address = address::origin(&head.extensions, &head.headers, &server.options.trusted_proxies);
+    let asked = server.api.authenticate(auth::of_headers(&head.headers), address, id);
+    let caller = asked.await.map_err(Refusal::caller)?;
     let params = if post { Params::of_body(&body) } else { Params::of_uri(&head.uri) };
     let params = params.map_err(Refusal::bad_request)?;
     let mut request = params.into_request(server.options.operations.as_ref()).map_err(Refusal::document)?;

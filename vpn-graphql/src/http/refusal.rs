@@ -10,7 +10,7 @@ use vpn_core::domain::RequestId;
 use super::{accept::Media, reply};
 use crate::{
     answer,
-    error::{self, INTERNAL_SERVER_ERROR, SERVICE_UNAVAILABLE, UNAUTHENTICATED, refusal},
+    error::{self, INTERNAL_SERVER_ERROR, SERVICE_UNAVAILABLE, TOO_MANY_ATTEMPTS, UNAUTHENTICATED, refusal},
 };
 
 /// Why a request is turned away.
@@ -46,12 +46,17 @@ impl Refusal {
 
     /// Nobody is known to be asking.
     pub(super) fn caller(error: ServerError) -> Self {
+        let retry_after = |seconds: u64| Some((header::RETRY_AFTER, HeaderValue::from(seconds)));
         let (status, header) = match error::code(&error) {
-            Some(UNAUTHENTICATED) => (StatusCode::UNAUTHORIZED, Some((header::WWW_AUTHENTICATE, "Bearer"))),
-            Some(SERVICE_UNAVAILABLE) => (StatusCode::SERVICE_UNAVAILABLE, Some((header::RETRY_AFTER, "2"))),
+            Some(UNAUTHENTICATED) => {
+                (StatusCode::UNAUTHORIZED, Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))))
+            }
+            Some(TOO_MANY_ATTEMPTS) => {
+                (StatusCode::TOO_MANY_REQUESTS, retry_after(error::retry_after(&error).unwrap_or(5)))
+            }
+            Some(SERVICE_UNAVAILABLE) => (StatusCode::SERVICE_UNAVAILABLE, retry_after(2)),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, None),
         };
-        let header = header.map(|(name, value)| (name, HeaderValue::from_static(value)));
         Self { status: Some(status), error: Box::new(error), header }
     }
 

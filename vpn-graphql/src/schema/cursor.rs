@@ -52,7 +52,7 @@ impl Part {
     }
 }
 
-fn size(argument: &str, size: i32) -> Result<u32, Error> {
+pub(super) fn size(argument: &str, size: i32) -> Result<u32, Error> {
     let max = PageRequest::<()>::MAX;
     let size = u32::try_from(size).unwrap_or(0);
     if (1..=max).contains(&size) {
@@ -96,7 +96,7 @@ impl FromStr for AuditId {
     }
 }
 
-/// The place of a live event. Zero is before the first.
+/// The place of a live event, which is that of an entry in the audit log. Zero is before the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EventPlace(pub(super) i64);
 
@@ -110,7 +110,8 @@ impl FromStr for EventPlace {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        number(text, "evt_").map(Self)
+        // Whoever has listed the log can go on behind it.
+        number(text, "evt_").or_else(|()| number(text, "aud_")).map(Self)
     }
 }
 
@@ -131,7 +132,11 @@ mod tests {
         let id = ClientId::generate(&Ambient::system());
         assert_eq!(decode("after", &encode(id)).ok(), Some(id));
         assert!(decode::<AuditId>("after", &encode(id)).is_err());
-        assert!(decode::<EventPlace>("after", &encode(AuditId(7))).is_err());
+        assert_eq!(decode("after", &encode(AuditId(7))).ok(), Some(EventPlace(7)));
+        assert!(
+            decode::<EventPlace>("after", &encode(id)).is_err()
+                && decode::<AuditId>("after", &encode(EventPlace(7))).is_err()
+        );
         assert_eq!(decode("after", &encode(AuditId(7))).ok(), Some(AuditId(7)));
         for odd in ["", "x", "%", "aud_7", &encode("aud_-7"), &encode("aud_07")] {
             assert!(decode::<AuditId>("after", odd).is_err(), "{odd}");

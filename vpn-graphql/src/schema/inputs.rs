@@ -1,11 +1,14 @@
 //! What callers hand in. Texts are checked by the core, so that what is wrong with them is data.
 
 use async_graphql::{Error, ID, InputObject};
-use vpn_core::{service, store};
+use vpn_core::{
+    domain::{self, Scopes},
+    service, store,
+};
 
 use super::{
     cursor::filter_id,
-    types::{ClientStatus, DateTime, JobKind, JobState, Role},
+    types::{ClientStatus, DateTime, JobKind, JobState, Role, Scope},
 };
 
 /// Instants from one to another. What is left out has no limit.
@@ -102,6 +105,21 @@ impl AuditFilter {
     }
 }
 
+/// Which access tokens. What is left out does not matter.
+#[derive(InputObject, Default)]
+pub(super) struct TokenFilter {
+    /// Of this principal.
+    principal: Option<String>,
+    /// True: those that hold now. False: those that were revoked or have ended.
+    active: Option<bool>,
+}
+
+impl From<TokenFilter> for store::TokenFilter {
+    fn from(filter: TokenFilter) -> Self {
+        Self { principal: filter.principal, active: filter.active }
+    }
+}
+
 /// A VPN host that is to be made known.
 #[derive(InputObject)]
 pub(super) struct RegisterServerInput {
@@ -115,8 +133,9 @@ pub(super) struct RegisterServerInput {
     /// The account of the forced command.
     #[graphql(default_with = "Some(String::from(\"vpn-host\"))")]
     user: Option<String>,
-    /// The host's public key as `ssh-keyscan` prints it, `ssh-ed25519 AAAA…`. Compare it on the host first.
-    host_key: String,
+    /// The host's public key, `ssh-ed25519 AAAA…`, as the installer of the host scripts prints it. Without it, the
+    /// server is `UNCONFIRMED` until `pinHostKey` confirms the key that the host shows.
+    host_key: Option<String>,
     /// A repeat with the same key gives the first result again, for 24 hours.
     idempotency_key: Option<String>,
 }
@@ -132,6 +151,37 @@ impl From<RegisterServerInput> for service::RegisterServer {
             idempotency_key: input.idempotency_key,
         }
     }
+}
+
+/// A host key that somebody has compared.
+#[derive(InputObject)]
+pub(super) struct PinHostKeyInput {
+    /// Whose.
+    pub(super) server_id: ID,
+    /// Its SHA-256 fingerprint, `SHA256:…`: what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the host
+    /// itself. The server's `contact` tells the key that the platform is shown.
+    pub(super) fingerprint: String,
+}
+
+/// A server whose clients are to wait.
+#[derive(InputObject)]
+pub(super) struct DisableServerInput {
+    /// Which.
+    pub(super) server_id: ID,
+}
+
+/// A server that was disabled.
+#[derive(InputObject)]
+pub(super) struct EnableServerInput {
+    /// Which.
+    pub(super) server_id: ID,
+}
+
+/// A server that is to be given up.
+#[derive(InputObject)]
+pub(super) struct RetireServerInput {
+    /// Which.
+    pub(super) server_id: ID,
 }
 
 /// A client that is to be recorded.
@@ -223,8 +273,10 @@ pub(super) struct DeliverProfileInput {
 pub(super) struct CreateTokenInput {
     /// Whose: 1 to 64 letters, digits, `.`, `_`, `@`, `-` or `+`.
     principal: String,
-    /// What its bearer may do.
+    /// What its bearer may be.
     role: Role,
+    /// What of it the token may be used for; left out: for all of it. A token may do no more than its maker.
+    scopes: Option<Vec<Scope>>,
     /// How long it is valid, in days, from 1 to 366.
     valid_for_days: i32,
 }
@@ -233,7 +285,8 @@ impl From<CreateTokenInput> for service::CreateToken {
     fn from(input: CreateTokenInput) -> Self {
         // What is negative is out of bounds as zero is, and the core says so.
         let valid_for_days = u32::try_from(input.valid_for_days).unwrap_or(0);
-        Self { principal: input.principal, role: input.role.into(), valid_for_days }
+        let scopes = input.scopes.map_or(Scopes::ALL, |scopes| scopes.into_iter().map(domain::Scope::from).collect());
+        Self { principal: input.principal, role: input.role.into(), scopes, valid_for_days }
     }
 }
 

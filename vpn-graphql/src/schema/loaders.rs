@@ -7,7 +7,7 @@ use std::{collections::HashMap, hash::Hash};
 use async_graphql::{Error, dataloader::Loader};
 use vpn_core::{
     audit::AuditEntry,
-    domain::{Caller, Client, ClientId, Job, JobId, Server, ServerId},
+    domain::{Caller, Client, ClientId, CommonName, Contact, Job, JobId, Server, ServerId},
     service::Platform,
     store::{Page, PageRequest},
 };
@@ -65,6 +65,44 @@ impl Loader<CurrentJobOf> for Batches {
         let ids: Vec<ClientId> = keys.iter().map(|key| key.0).collect();
         let jobs = self.platform.current_jobs(&self.caller, &ids).await.map_err(error::told)?;
         Ok(jobs.into_iter().map(|(id, job)| (CurrentJobOf(id), job)).collect())
+    }
+}
+
+/// What was seen of this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ContactOf(pub(super) ServerId);
+
+/// The client that has this name on that server now.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct NameOn(pub(super) ServerId, pub(super) String);
+
+impl Loader<ContactOf> for Batches {
+    type Value = (ServerId, Contact);
+    type Error = Error;
+
+    async fn load(&self, keys: &[ContactOf]) -> Result<HashMap<ContactOf, (ServerId, Contact)>, Error> {
+        let ids: Vec<ServerId> = keys.iter().map(|key| key.0).collect();
+        let found = self.platform.contacts(&self.caller, &ids).await.map_err(error::told)?;
+        Ok(found.into_iter().map(|(id, contact)| (ContactOf(id), (id, contact))).collect())
+    }
+}
+
+impl Loader<NameOn> for Batches {
+    type Value = Client;
+    type Error = Error;
+
+    async fn load(&self, keys: &[NameOn]) -> Result<HashMap<NameOn, Client>, Error> {
+        let mut servers: HashMap<ServerId, Vec<CommonName>> = HashMap::new();
+        for NameOn(server, name) in keys {
+            // What is no common name is nobody's.
+            servers.entry(*server).or_default().extend(name.parse().ok());
+        }
+        let mut found = HashMap::new();
+        for (server, names) in servers {
+            let clients = self.platform.clients_by_name(&self.caller, server, &names).await.map_err(error::told)?;
+            found.extend(clients.into_iter().map(|(name, client)| (NameOn(server, name.to_string()), client)));
+        }
+        Ok(found)
     }
 }
 

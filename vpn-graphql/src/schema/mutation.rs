@@ -5,12 +5,14 @@ use async_graphql::{Context, Error, Object};
 use super::{
     Scope,
     inputs::{
-        CreateClientInput, CreateTokenInput, DeliverProfileInput, ProvisionClientInput, RegisterServerInput,
-        RetryJobInput, RevokeClientInput, RevokeTokenInput,
+        CreateClientInput, CreateTokenInput, DeliverProfileInput, DisableServerInput, EnableServerInput,
+        PinHostKeyInput, ProvisionClientInput, RegisterServerInput, RetireServerInput, RetryJobInput,
+        RevokeClientInput, RevokeTokenInput,
     },
     payloads::{
-        CreateClientPayload, CreateTokenPayload, DeliverProfilePayload, ProvisionClientPayload, RegisterServerPayload,
-        RetryJobPayload, RevokeClientPayload, RevokeTokenPayload,
+        CreateClientPayload, CreateTokenPayload, DeliverProfilePayload, DisableServerPayload, EnableServerPayload,
+        PinHostKeyPayload, ProvisionClientPayload, RegisterServerPayload, RetireServerPayload, RetryJobPayload,
+        RevokeClientPayload, RevokeTokenPayload,
     },
     types::{AccessToken, VpnClient, VpnServer},
 };
@@ -21,7 +23,8 @@ pub(crate) struct Mutation;
 /// Writes. What the caller can put right comes back as `userErrors`; then nothing was changed.
 #[Object]
 impl Mutation {
-    /// Make a VPN host known, with its pinned host key. Nothing is connected yet.
+    /// Make a VPN host known. With `hostKey`, clients can be created on it at once; without, the key that it shows has to
+    /// be confirmed first.
     async fn register_server(
         &self,
         ctx: &Context<'_>,
@@ -30,6 +33,41 @@ impl Mutation {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let (server, user_errors) = as_data(platform.register_server(caller, input.into()).await)?;
         Ok(RegisterServerPayload { server: server.map(VpnServer), user_errors })
+    }
+
+    /// Confirm the host key that a VPN host shows: of one that was registered without a key, or has a new one. Asked
+    /// again, it changes nothing.
+    async fn pin_host_key(&self, ctx: &Context<'_>, input: PinHostKeyInput) -> Result<PinHostKeyPayload, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        let pinned = platform.pin_host_key(caller, &input.server_id, &input.fingerprint).await;
+        let (server, user_errors) = as_data(pinned)?;
+        Ok(PinHostKeyPayload { server: server.map(VpnServer), user_errors })
+    }
+
+    /// Let nobody in on a server any more, for now: no client is created or provisioned there. What was accepted before
+    /// is done, and revocations always. Asked again, it changes nothing.
+    async fn disable_server(
+        &self,
+        ctx: &Context<'_>,
+        input: DisableServerInput,
+    ) -> Result<DisableServerPayload, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        let (server, user_errors) = as_data(platform.disable_server(caller, &input.server_id).await)?;
+        Ok(DisableServerPayload { server: server.map(VpnServer), user_errors })
+    }
+
+    /// Let clients in again on a server that was disabled. Asked again, it changes nothing.
+    async fn enable_server(&self, ctx: &Context<'_>, input: EnableServerInput) -> Result<EnableServerPayload, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        let (server, user_errors) = as_data(platform.enable_server(caller, &input.server_id).await)?;
+        Ok(EnableServerPayload { server: server.map(VpnServer), user_errors })
+    }
+
+    /// Give a server up for good, once all its clients are revoked. Asked again, it changes nothing.
+    async fn retire_server(&self, ctx: &Context<'_>, input: RetireServerInput) -> Result<RetireServerPayload, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        let (server, user_errors) = as_data(platform.retire_server(caller, &input.server_id).await)?;
+        Ok(RetireServerPayload { server: server.map(VpnServer), user_errors })
     }
 
     /// Record a client. Nothing happens on the VPN host yet.

@@ -16,6 +16,14 @@ use super::types::{AccessToken, Job, UserError, VpnClient, VpnServer};
 pub(super) enum MutationPayload {
     /// Of `registerServer`.
     RegisterServer(RegisterServerPayload),
+    /// Of `pinHostKey`.
+    PinHostKey(PinHostKeyPayload),
+    /// Of `disableServer`.
+    DisableServer(DisableServerPayload),
+    /// Of `enableServer`.
+    EnableServer(EnableServerPayload),
+    /// Of `retireServer`.
+    RetireServer(RetireServerPayload),
     /// Of `createClient`.
     CreateClient(CreateClientPayload),
     /// Of `provisionClient`.
@@ -35,6 +43,42 @@ pub(super) enum MutationPayload {
 /// What `registerServer` gives.
 #[derive(SimpleObject)]
 pub(super) struct RegisterServerPayload {
+    /// The server; null when there are user errors.
+    pub(super) server: Option<VpnServer>,
+    /// What the caller can put right; then nothing was changed. Empty when it was done.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// What `pinHostKey` gives.
+#[derive(SimpleObject)]
+pub(super) struct PinHostKeyPayload {
+    /// The server; null when there are user errors.
+    pub(super) server: Option<VpnServer>,
+    /// What the caller can put right; then nothing was changed. Empty when it was done.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// What `disableServer` gives.
+#[derive(SimpleObject)]
+pub(super) struct DisableServerPayload {
+    /// The server; null when there are user errors.
+    pub(super) server: Option<VpnServer>,
+    /// What the caller can put right; then nothing was changed. Empty when it was done.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// What `enableServer` gives.
+#[derive(SimpleObject)]
+pub(super) struct EnableServerPayload {
+    /// The server; null when there are user errors.
+    pub(super) server: Option<VpnServer>,
+    /// What the caller can put right; then nothing was changed. Empty when it was done.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// What `retireServer` gives.
+#[derive(SimpleObject)]
+pub(super) struct RetireServerPayload {
     /// The server; null when there are user errors.
     pub(super) server: Option<VpnServer>,
     /// What the caller can put right; then nothing was changed. Empty when it was done.

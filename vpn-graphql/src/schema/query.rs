@@ -1,15 +1,15 @@
 //! Reads.
 
 use async_graphql::{Context, Error, ID, Object};
-use vpn_core::domain::{ClientId, JobId, ServerId};
+use vpn_core::domain::{ClientId, JobId, ServerId, TokenId};
 
 use super::{
     Nullable, Scope,
     cursor::{self, AuditId, Part, cost},
-    inputs::{AuditFilter, ClientFilter, JobFilter},
+    inputs::{AuditFilter, ClientFilter, JobFilter, TokenFilter},
     types::{
-        AccessToken, AuditEntry, AuditEntryConnection, AuditTree, Health, Job, JobConnection, Node, Viewer, VpnClient,
-        VpnClientConnection, VpnServer,
+        AccessToken, AccessTokenConnection, AuditEntry, AuditEntryConnection, AuditTree, Health, Job, JobConnection,
+        Node, Viewer, VpnClient, VpnClientConnection, VpnServer,
     },
 };
 use crate::error::told;
@@ -111,11 +111,23 @@ impl Query {
         Ok(AuditTree(platform.audit_tree(caller, size).await.map_err(told)?))
     }
 
-    /// All access tokens, newest first, without their secrets. Needs the permission `token.manage`.
-    async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<AccessToken>, Error> {
+    /// Access tokens, newest first, without their secrets: everybody's with the permission `token.read`, and
+    /// otherwise one's own.
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn tokens(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<TokenFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<AccessTokenConnection, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let tokens = platform.tokens(caller).await.map_err(told)?;
-        Ok(tokens.into_iter().map(AccessToken::from).collect())
+        let page = Part { first, after, last, before }.page()?;
+        let filter = filter.unwrap_or_default().into();
+        let tokens = platform.tokens(caller, &filter, &page).await.map_err(told)?;
+        Ok(AccessTokenConnection::new(tokens, |token| token.id))
     }
 
     /// Whether the service can do its work right now: database, Redis, queue.
@@ -145,6 +157,11 @@ async fn find_entry(ctx: &Context<'_>, id: AuditId) -> Result<Option<AuditEntry>
     Ok(platform.audit_entry(caller, id.0).await.map_err(told)?.map(AuditEntry))
 }
 
+async fn find_token(ctx: &Context<'_>, id: TokenId) -> Result<Option<AccessToken>, Error> {
+    let Scope { platform, caller, .. } = Scope::of(ctx)?;
+    Ok(platform.token(caller, id).await.map_err(told)?.map(AccessToken::from))
+}
+
 /// Its prefix says of which kind an id is.
 async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Error> {
     if let Ok(id) = id.parse::<ClientId>() {
@@ -155,6 +172,8 @@ async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Error> {
         Ok(find_server(ctx, id).await?.map(Node::from))
     } else if let Ok(id) = id.parse::<AuditId>() {
         Ok(find_entry(ctx, id).await?.map(Node::from))
+    } else if let Ok(id) = id.parse::<TokenId>() {
+        Ok(find_token(ctx, id).await?.map(Node::from))
     } else {
         Ok(None)
     }

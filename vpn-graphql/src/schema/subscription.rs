@@ -13,7 +13,8 @@ use crate::error::{bad_input, told};
 pub(crate) struct Subscription;
 
 /// Live events, each at least once and in order. With `after`, the cursor of the last event that was
-/// seen, everything that was missed comes first. A token that ends, ends them.
+/// seen, everything that was missed comes first; the cursor of an entry in `auditLog` will do, too. A token
+/// that ends, ends them.
 #[Subscription]
 impl Subscription {
     /// The status of one client, and the job that is changing it: without `after` the present state
@@ -56,8 +57,5 @@ impl Subscription {
 }
 
 fn place(after: Option<String>) -> Result<Option<i64>, Error> {
-    after
-        .map(|cursor| cursor::decode::<EventPlace>("after", &cursor))
-        .transpose()
-        .map(|place| place.map(|place| place.0))
+    after.map(|cursor| cursor::decode::<EventPlace>("after", &cursor).map(|place| place.0)).transpose()
 }

@@ -1,6 +1,6 @@
 //! One socket, from its first message to its close.
 
-use std::{collections::HashMap, pin::Pin, time::Duration};
+use std::{collections::HashMap, net::IpAddr, pin::Pin, time::Duration};
 
 use axum::{
     Error,
@@ -49,11 +49,11 @@ impl From<Blocked> for End {
 }
 
 /// Serves a socket until it ends.
-pub(super) async fn serve(socket: WebSocket, server: Server) {
+pub(super) async fn serve(socket: WebSocket, server: Server, address: Option<IpAddr>) {
     let spoken = socket.protocol().is_some_and(|protocol| protocol.as_bytes() == PROTOCOL.as_bytes());
     let (sink, mut incoming) = socket.split();
     let outlet = Outlet::new(sink, server.options.limits.write_wait);
-    let mut connection = Connection::new(server, outlet);
+    let mut connection = Connection::new(server, outlet, address);
     let end = if spoken { connection.run(&mut incoming).await } else { End::Close(Close::Subprotocol) };
     let Connection { mut outlet, running, .. } = connection;
     drop(running);
@@ -74,6 +74,8 @@ enum Peer {
 
 struct Connection {
     server: Server,
+    /// Where it comes from.
+    address: Option<IpAddr>,
     outlet: Outlet,
     peer: Peer,
     /// Whether anything was heard since the last ping.
@@ -86,11 +88,12 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(server: Server, outlet: Outlet) -> Self {
+    fn new(server: Server, outlet: Outlet, address: Option<IpAddr>) -> Self {
         Self {
             peer: Peer::Unknown(Box::pin(sleep(server.options.limits.init_wait))),
             server,
             outlet,
+            address,
             heard: true,
             operations: HashMap::new(),
             count: 0,
@@ -153,7 +156,7 @@ impl Connection {
         }
         let bearer = auth::of_payload(&payload).map(SecretString::from);
         let api = &self.server.api;
-        let asked = api.authenticate(bearer.as_ref().map(ExposeSecret::expose_secret), api.request_id());
+        let asked = api.authenticate(bearer.as_ref().map(ExposeSecret::expose_secret), self.address, api.request_id());
         match timeout(self.server.options.limits.operation, asked).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return Err(close_for(&error).into()),
@@ -177,6 +180,7 @@ impl Connection {
         let operation = Operation {
             server: self.server.clone(),
             bearer: bearer.clone(),
+            address: self.address,
             id: id.clone(),
             number: self.count,
             reports: self.reports.0.clone(),

@@ -91,6 +91,8 @@ pub(super) enum Close {
     DuplicateId,
     /// 4429: a second `connection_init`.
     SecondInit,
+    /// 4429: too many attempts to sign in failed.
+    TooManyAttempts,
 }
 
 impl Close {
@@ -109,6 +111,7 @@ impl Close {
             Self::Silent => (4408, "Ping timeout"),
             Self::DuplicateId => (4409, "Subscriber already exists"),
             Self::SecondInit => (4429, "Too many initialisation requests"),
+            Self::TooManyAttempts => (4429, "Too many attempts to sign in"),
         }
     }
 

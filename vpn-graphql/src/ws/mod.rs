@@ -11,11 +11,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::server::Server;
+use crate::{address::Connected, server::Server};
 
 /// The handler of `/graphql/ws`.
 pub(crate) async fn upgrade(
     State(server): State<Server>,
+    Connected(address): Connected,
     uri: Uri,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
@@ -37,7 +38,7 @@ pub(crate) async fn upgrade(
         .max_frame_size(max)
         .on_upgrade(move |socket| {
             tracker.track_future(async move {
-                connection::serve(socket, server).await;
+                connection::serve(socket, server, address).await;
                 drop(connection);
             })
         })

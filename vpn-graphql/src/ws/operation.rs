@@ -1,5 +1,7 @@
 //! One operation on a socket, in a task of its own.
 
+use std::net::IpAddr;
+
 use async_graphql::{Response, ServerError, parser::types::OperationType};
 use futures_util::StreamExt as _;
 use serde_json::value::RawValue;
@@ -14,7 +16,7 @@ use vpn_core::secrecy::{ExposeSecret, SecretString};
 use super::message::Close;
 use crate::{
     answer,
-    error::{self, GRAPHQL_VALIDATION_FAILED, SERVICE_UNAVAILABLE, UNAUTHENTICATED, refusal},
+    error::{self, GRAPHQL_VALIDATION_FAILED, SERVICE_UNAVAILABLE, TOO_MANY_ATTEMPTS, UNAUTHENTICATED, refusal},
     guard,
     http::Params,
     server::Server,
@@ -46,6 +48,8 @@ pub(super) struct Operation {
     pub(super) server: Server,
     /// The token is looked at again for each operation: it may have ended since the socket was opened.
     pub(super) bearer: Option<SecretString>,
+    /// Where the socket comes from.
+    pub(super) address: Option<IpAddr>,
     pub(super) id: String,
     pub(super) number: u64,
     /// Small: when the peer does not read, this is what the operation waits for, and not memory.
@@ -100,7 +104,7 @@ impl Operation {
 
     async fn authenticate(&self, id: RequestId) -> Result<Caller, Over> {
         let bearer = self.bearer.as_ref().map(ExposeSecret::expose_secret);
-        match self.server.api.authenticate(bearer, id).await {
+        match self.server.api.authenticate(bearer, self.address, id).await {
             Ok(caller) => Ok(caller),
             Err(error) if error::code(&error) == Some(UNAUTHENTICATED) => {
                 self.report(News::Close(Close::Forbidden)).await?;
@@ -159,6 +163,7 @@ impl Operation {
 pub(super) fn close_for(error: &ServerError) -> Close {
     match error::code(error) {
         Some(UNAUTHENTICATED) => Close::Forbidden,
+        Some(TOO_MANY_ATTEMPTS) => Close::TooManyAttempts,
         Some(SERVICE_UNAVAILABLE) => Close::TryAgain,
         _ => Close::Internal,
     }

@@ -5,11 +5,15 @@ mod abuse;
 #[cfg(test)]
 mod execution;
 #[cfg(test)]
+mod fleet;
+#[cfg(test)]
 mod graphiql;
 #[cfg(test)]
 mod guide;
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod permissions;
 #[cfg(test)]
 mod platform;
 #[cfg(test)]

@@ -14,8 +14,9 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest as _},
 };
 use vpn_core::{
+    audit::{Action, Entry},
     clock::Ambient,
-    domain::{Caller, RequestId, Role},
+    domain::{Caller, RequestId, Role, Scopes},
     secrecy::{ExposeSecret as _, SecretString},
     service::{CreateToken, Platform, RegisterServer},
     store::{Opened, Store, StoreOptions},
@@ -28,6 +29,7 @@ use crate::support::{post, send};
 const HOST_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
 
 pub(crate) struct Server {
+    store: Store,
     platform: Platform,
     router: axum::Router,
     admin: Caller,
@@ -50,11 +52,20 @@ impl Server {
         // Nothing listens there: what is asked for is accepted, and waits.
         let redis = SecretString::from("redis://127.0.0.1:1/".to_owned());
         let ambient = Ambient::system();
-        let platform = Platform::connect(store, &redis, vault, ambient.clone(), 8).expect("a platform");
+        let platform = Platform::connect(store.clone(), &redis, vault, ambient.clone(), 8).expect("a platform");
         let admin = Caller::embedded("root".parse().expect("a name"), Role::Admin, RequestId::generate(&ambient));
         let lifetime = Lifetime::default();
         let router = router(platform.clone(), options, lifetime.clone());
-        Self { platform, router, admin, lifetime, servers: Mutex::new(0), _folder: folder }
+        Self { store, platform, router, admin, lifetime, servers: Mutex::new(0), _folder: folder }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// An entry for changes that only a test makes.
+    pub(crate) fn told(&self) -> Entry {
+        Entry::by(&self.admin, Action::ServerReconciled)
     }
 
     /// The id of a new VPN server.
@@ -69,7 +80,7 @@ impl Server {
             host: "vpn1.example.org".into(),
             port: 22,
             user: "vpn-host".into(),
-            host_key: HOST_KEY.into(),
+            host_key: Some(HOST_KEY.into()),
             idempotency_key: None,
         };
         self.platform.register_server(&self.admin, input).await.expect("a server").id.to_string()
@@ -77,7 +88,12 @@ impl Server {
 
     /// Somebody with a token of this role.
     pub(crate) async fn as_(&self, role: Role) -> Person<'_> {
-        let input = CreateToken { principal: role.as_str().into(), role, valid_for_days: 1 };
+        self.narrowed(role, Scopes::ALL).await
+    }
+
+    /// Somebody with a token of this role and these scopes.
+    pub(crate) async fn narrowed(&self, role: Role, scopes: Scopes) -> Person<'_> {
+        let input = CreateToken { principal: role.as_str().into(), role, scopes, valid_for_days: 1 };
         let made = self.platform.create_token(&self.admin, input).await.expect("a token");
         self.with_token(made.secret.expose_secret())
     }
@@ -137,6 +153,11 @@ impl Events {
         let message = self.message().await;
         assert_eq!(message["type"], "next", "{message}");
         message["payload"]["data"].clone()
+    }
+
+    /// The first message, whatever it is.
+    pub(crate) async fn first(mut self) -> Value {
+        self.message().await
     }
 
     /// The code with which the subscription was refused.

@@ -2,6 +2,7 @@
 #![expect(clippy::unused_async, reason = "async-graphql wants every resolver async")]
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -174,6 +175,7 @@ impl Api for TinyApi {
     fn authenticate<'a>(
         &'a self,
         bearer: Option<&'a str>,
+        _address: Option<IpAddr>,
         request: RequestId,
     ) -> BoxFuture<'a, Result<Caller, ServerError>> {
         let outcome = match bearer {

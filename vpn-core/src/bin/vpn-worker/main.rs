@@ -16,6 +16,7 @@ use vpn_core::{
     store::Store,
     telemetry,
     vault::Vault,
+    watch::WatchPolicy,
     worker,
 };
 
@@ -65,6 +66,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         concurrency: config.concurrency,
         drain: config.drain,
         jobs: JobPolicy { retry, ..JobPolicy::default() },
+        watch: config.watch.map(|every| WatchPolicy { every }),
         ..worker::Options::default()
     };
     #[cfg(all(feature = "crash-points", debug_assertions))]

@@ -54,11 +54,13 @@ impl Connection {
             .unwrap_or_else(|_| Err(HostErrorKind::Unreachable(format!("no connection within {} s", limit.as_secs()))));
         // Whatever error the library made of a refused key: the verdict is the reason.
         match verdict.get() {
-            Some(HostKeyVerdict::Mismatch { pinned, presented }) => {
-                Err(HostErrorKind::HostKeyMismatch { pinned: pinned.clone(), presented: presented.clone() })
-            }
-            Some(HostKeyVerdict::Unknown { presented }) => {
-                Err(HostErrorKind::HostKeyUnknown { presented: presented.clone() })
+            Some(HostKeyVerdict::Mismatch { pinned, presented, key }) => Err(HostErrorKind::HostKeyMismatch {
+                pinned: pinned.clone(),
+                presented: presented.clone(),
+                key: key.clone(),
+            }),
+            Some(HostKeyVerdict::Unknown { presented, key }) => {
+                Err(HostErrorKind::HostKeyUnknown { presented: presented.clone(), key: key.clone() })
             }
             Some(HostKeyVerdict::Valid) | None => result,
         }
@@ -71,12 +73,14 @@ impl Connection {
     ) -> Result<Self, HostErrorKind> {
         let unreachable = |error: russh::Error| HostErrorKind::Unreachable(error.to_string());
         let address = (server.address.host(), server.address.port());
-        let guard = PinnedKey { pinned: server.host_key.clone(), verdict };
+        let pinned = server.host_key.clone().unwrap_or_default();
+        let guard = PinnedKey { pinned: pinned.clone(), verdict };
         let mut handle =
-            client::connect(Arc::new(config(&server.host_key)), address, guard).await.map_err(|error| match error {
+            client::connect(Arc::new(config(&pinned)), address, guard).await.map_err(|error| match error {
                 russh::Error::NoCommonAlgo { kind: russh::AlgorithmKind::Key, .. } => HostErrorKind::HostKeyMismatch {
-                    pinned: super::super::fingerprint(&server.host_key).unwrap_or_default(),
+                    pinned: super::super::fingerprint(&pinned).unwrap_or_default(),
                     presented: "of another algorithm only".to_owned(),
+                    key: None,
                 },
                 other => unreachable(other),
             })?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::verify::{VerifyError, catch_up};
+use super::verify::{VerifyError, begin, catch_up};
 use crate::{
     audit::{Checkpoint, Verifier, note::SigningKey},
     store::Store,
@@ -31,23 +31,42 @@ impl Default for Rhythm {
 pub struct Checkpointer {
     store: Store,
     keys: Vec<SigningKey>,
-    verifier: Verifier,
+    /// Once it has begun.
+    verifier: Option<Verifier>,
+    earlier: Vec<Checkpoint>,
     signed: u64,
     since: Instant,
 }
 
 impl Checkpointer {
     /// Signs with these keys what continues `earlier`, which were signed before.
-    pub fn new(store: Store, keys: Vec<SigningKey>, earlier: Vec<Checkpoint>) -> Result<Self, VerifyError> {
+    #[must_use]
+    pub fn new(store: Store, keys: Vec<SigningKey>, earlier: Vec<Checkpoint>) -> Self {
         let signed = earlier.iter().map(|checkpoint| checkpoint.size).max().unwrap_or(0);
-        let mut verifier = Verifier::default();
-        verifier.expect(earlier)?;
-        Ok(Self { store, keys, verifier, signed, since: Instant::now() })
+        Self { store, keys, verifier: None, earlier, signed, since: Instant::now() }
+    }
+
+    /// Nothing is signed unseen: where entries were sealed that none of the earlier checkpoints covers, the
+    /// log cannot be compared with any.
+    async fn begun(&self) -> Result<Verifier, VerifyError> {
+        let mut verifier = begin(&mut self.store.read().await?).await?;
+        if self.signed > 0 && self.signed < verifier.seq().unsigned_abs() {
+            let seen = i64::try_from(self.signed).unwrap_or(i64::MAX);
+            return Err(VerifyError::SealedUnseen { until: verifier.seq(), seen });
+        }
+        verifier.expect(self.earlier.clone())?;
+        Ok(verifier)
     }
 
     /// Checks what has been added to the log, and signs. `None` when there is nothing new.
     pub async fn next(&mut self) -> Result<Option<String>, VerifyError> {
-        let verified = catch_up(&self.store, &mut self.verifier).await?;
+        let mut verifier = match self.verifier.take() {
+            Some(verifier) => verifier,
+            None => self.begun().await?,
+        };
+        let caught_up = catch_up(&self.store, &mut verifier).await;
+        self.verifier = Some(verifier);
+        let verified = caught_up?;
         let checkpoint = verified.checkpoint();
         self.since = Instant::now();
         if checkpoint.size <= self.signed {

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod proofs;
+mod seal;
 mod verify;
 
 use std::collections::HashMap;
@@ -17,7 +18,10 @@ use crate::{
 pub use checkpoints::{Checkpointer, Rhythm};
 pub use proofs::AuditTree;
 pub(super) use proofs::Tiles;
-pub use verify::{VerifyError, export_audit_log, verify_audit_log, verify_audit_log_against};
+pub use seal::{SealError, SealPlan, SealUpTo, finish_sealing, plan_seal, seal_audit_log};
+pub use verify::{
+    VerifyError, export_audit_log, verify_audit_log, verify_audit_log_against, verify_audit_log_with_segments,
+};
 
 impl Platform {
     /// A page of entries, newest first.

@@ -1,13 +1,13 @@
 //! Proofs for those who keep a checkpoint: that an entry is in the log, and that one state of the log
 //! continues another. They are made from the hashes alone; whoever gets one checks it without us.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use tokio::sync::Mutex;
 
 use crate::{
     audit::{
-        Checkpoint, Hash, Tree,
+        Checkpoint, Hash, Seal, Tree,
         merkle::{self, TILE, TILE_LEVEL},
     },
     domain::{Caller, Permission},
@@ -30,6 +30,7 @@ impl Platform {
         if size == 0 || size > head {
             return Err(Error::invalid("size", format!("the log has {head} entries: ask for a size from 1 to {head}")));
         }
+        kept(&mut reader, "size", size).await?;
         let origin = reader.audit_origin().await?;
         let root = self.tiles.root(&mut reader, 0..size).await?;
         Ok(AuditTree(Checkpoint { origin, size, root }))
@@ -41,7 +42,10 @@ impl Platform {
         let size = tree.0.size;
         let parts = seq.checked_sub(1).and_then(|index| merkle::inclusion(index, size));
         let none = || Error::invalid("seq", format!("it is not in this tree: ask for an entry from 1 to {size}"));
-        self.roots(caller, parts.ok_or_else(none)?).await
+        let parts = parts.ok_or_else(none)?;
+        self.authorise(caller, Permission::ReadAudit).await?;
+        kept(&mut self.store().read().await?, "seq", seq.saturating_sub(1)).await?;
+        self.roots(caller, parts).await
     }
 
     /// The hashes that prove that the tree over the first `old_size` entries is the beginning of `tree`,
@@ -54,7 +58,10 @@ impl Platform {
     ) -> Result<Vec<Hash>, Error> {
         let size = tree.0.size;
         let none = || Error::invalid("oldSize", format!("ask for a size from 1 to {size}"));
-        self.roots(caller, merkle::consistency(old_size, size).ok_or_else(none)?).await
+        let parts = merkle::consistency(old_size, size).ok_or_else(none)?;
+        self.authorise(caller, Permission::ReadAudit).await?;
+        kept(&mut self.store().read().await?, "oldSize", old_size).await?;
+        self.roots(caller, parts).await
     }
 
     async fn roots(&self, caller: &Caller, parts: Vec<Range<u64>>) -> Result<Vec<Hash>, Error> {
@@ -68,42 +75,60 @@ impl Platform {
     }
 }
 
-/// The roots of tiles of 256 entries, from the first on: 32 bytes each, read from the log when they are
-/// first needed. They never change, so neither do they grow old.
+/// What the proof is about must lie at the end of the sealed entries, or behind it.
+async fn kept(reader: &mut Reader, argument: &'static str, size: u64) -> Result<(), Error> {
+    let seals = reader.audit_seals().await?;
+    let Some(holds) = seals.iter().find(|seal| size < seal.sealed.until.unsigned_abs()) else { return Ok(()) };
+    let file = &holds.sealed.file;
+    let (until, newest) = (holds.sealed.until, seals.last().map_or(0, |seal| seal.sealed.until));
+    Err(Error::invalid(
+        argument,
+        format!(
+            "this is about entries that were sealed: take the segment {file}, which ends with entry {until} and proves \
+             itself, or ask about what is behind entry {newest}"
+        ),
+    ))
+}
+
+/// The roots of tiles of 256 entries: 32 bytes each, read from the log when they are first needed. They never
+/// change, so neither do they grow old.
 #[derive(Debug, Default)]
 pub(in crate::service) struct Tiles {
-    known: Mutex<Vec<Hash>>,
+    known: Mutex<HashMap<u64, Hash>>,
 }
 
 impl Tiles {
-    /// The root over these leaves, counted from 0: a subtree of some tree, or a whole one.
+    /// The root over these leaves, counted from 0: a subtree of some tree, or a whole one. Of those that
+    /// were sealed, the roots are in the seal.
     async fn root(&self, reader: &mut Reader, range: Range<u64>) -> Result<Hash, StoreError> {
         let mut tree = Tree::default();
         let mut from = range.start;
+        if let Some(Seal { sealed, .. }) = reader.audit_seals().await?.pop() {
+            tree = sealed.tree.beginning(&range).ok_or_else(|| missing(&range))?;
+            from += tree.size();
+        }
         // A subtree as large as a tile begins where a tile begins.
-        if range.start.is_multiple_of(TILE) {
-            let tiles = range.start / TILE..range.end / TILE;
-            from = tiles.end * TILE;
-            for root in self.of(reader, tiles).await? {
-                tree.push_subtree(TILE_LEVEL, root);
+        let whole = from.next_multiple_of(TILE)..range.end / TILE * TILE;
+        if range.start.is_multiple_of(TILE) && !whole.is_empty() {
+            leaves(reader, from..whole.start).await?.into_iter().for_each(|leaf| tree.push(leaf));
+            for tile in whole.start / TILE..whole.end / TILE {
+                tree.push_subtree(TILE_LEVEL, self.tile(reader, tile).await?);
             }
+            from = whole.end;
         }
-        for leaf in leaves(reader, from..range.end).await? {
-            tree.push(leaf);
-        }
+        leaves(reader, from..range.end).await?.into_iter().for_each(|leaf| tree.push(leaf));
         Ok(tree.root())
     }
 
-    async fn of(&self, reader: &mut Reader, tiles: Range<u64>) -> Result<Vec<Hash>, StoreError> {
+    async fn tile(&self, reader: &mut Reader, number: u64) -> Result<Hash, StoreError> {
         let mut known = self.known.lock().await;
-        while (known.len() as u64) < tiles.end {
-            let first = known.len() as u64 * TILE;
-            let mut tile = Tree::default();
-            leaves(reader, first..first + TILE).await?.into_iter().for_each(|leaf| tile.push(leaf));
-            known.push(tile.root());
+        if let Some(root) = known.get(&number) {
+            return Ok(*root);
         }
-        let index = |tile: u64| usize::try_from(tile).unwrap_or(usize::MAX);
-        Ok(known.get(index(tiles.start)..index(tiles.end)).unwrap_or_default().to_vec())
+        let mut tile = Tree::default();
+        leaves(reader, number * TILE..(number + 1) * TILE).await?.into_iter().for_each(|leaf| tile.push(leaf));
+        known.insert(number, tile.root());
+        Ok(tile.root())
     }
 }
 
@@ -114,8 +139,12 @@ async fn leaves(reader: &mut Reader, range: Range<u64>) -> Result<Vec<Hash>, Sto
     let seq = |leaf: u64| i64::try_from(leaf).unwrap_or(i64::MAX);
     let leaves = reader.audit_leaves(seq(range.start), seq(range.end)).await?;
     if leaves.len() as u64 != range.end - range.start {
-        let what = format!("entries are missing between {} and {}", range.start + 1, range.end);
-        return Err(StoreError::Damaged { table: "audit_log", what });
+        return Err(missing(&range));
     }
     Ok(leaves)
+}
+
+fn missing(range: &Range<u64>) -> StoreError {
+    let what = format!("entries are missing between {} and {}", range.start + 1, range.end);
+    StoreError::Damaged { table: "audit_log", what }
 }

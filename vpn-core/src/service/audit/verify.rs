@@ -1,10 +1,13 @@
 //! Checking the whole log, and exporting it. Needs only the right to read.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 
 use crate::{
-    audit::{AuditEntry, ChainFault, Checkpoint, Exporter, Verified, Verifier, note::NoteError},
-    store::{Reader, Store, StoreError},
+    audit::{
+        AuditEntry, ChainFault, Checkpoint, ExportError, Exporter, Seal, Verified, Verifier, follow_export,
+        note::NoteError,
+    },
+    store::{Head, Reader, Store, StoreError},
 };
 
 /// Entries that are held in memory at once while the log is read.
@@ -30,6 +33,41 @@ pub enum VerifyError {
         /// The log that was to be signed for.
         log: String,
     },
+    /// A segment is not what was exported.
+    #[error("the segment {name}: {source}")]
+    Segment {
+        /// Which file.
+        name: String,
+        /// What is wrong with it.
+        source: ExportError,
+    },
+    /// Segments are missing.
+    #[error("the segments end at entry {end}, but {until} entries were sealed: give all of them, the oldest first")]
+    TooFewSegments {
+        /// Where they end.
+        end: i64,
+        /// How many entries were sealed.
+        until: i64,
+    },
+    /// What was asked for has left the database.
+    #[error("the first {until} entries were sealed: they are in {file} and the segments before it, not here")]
+    Sealed {
+        /// How many.
+        until: i64,
+        /// The file with the last of them.
+        file: String,
+    },
+    /// Entries left before they were seen.
+    #[error(
+        "{until} entries were sealed, and of them only the first {seen} were seen before that: run this again; to \
+         sign, begin a new file of checkpoints once `audit verify` has accepted the log with its segments"
+    )]
+    SealedUnseen {
+        /// How many were sealed.
+        until: i64,
+        /// How many were seen.
+        seen: i64,
+    },
     /// The export could not be written.
     #[error("the export could not be written: {0}")]
     Write(#[from] io::Error),
@@ -54,16 +92,38 @@ pub async fn verify_audit_log_against(
     store: &Store,
     checkpoints: impl IntoIterator<Item = Checkpoint> + Send,
 ) -> Result<Verified, VerifyError> {
-    let mut verifier = Verifier::default();
+    let mut verifier = begin(&mut store.read().await?).await?;
     verifier.expect(checkpoints)?;
     catch_up(store, &mut verifier).await
 }
 
-/// Writes the entries behind `after` as JSON Lines, up to the present end or to `until`; all of the log up
-/// to there is checked on the way.
+/// The same for the whole log, with the sealed entries as they stand in the segments that they were
+/// exported to: these files, by name, the oldest first.
+pub async fn verify_audit_log_with_segments(
+    store: &Store,
+    segments: impl IntoIterator<Item = (String, impl BufRead)> + Send,
+    checkpoints: impl IntoIterator<Item = Checkpoint> + Send,
+) -> Result<Verified, VerifyError> {
+    let mut reader = store.read().await?;
+    let seals = reader.audit_seals().await?;
+    let until = seals.last().map_or(0, |seal| seal.sealed.until);
+    let mut verifier = Verifier::default().knowing(seals).of_log(reader.audit_origin().await?);
+    drop(reader);
+    verifier.expect(checkpoints)?;
+    for (name, file) in segments {
+        follow_export(file, &mut verifier).map_err(|source| VerifyError::Segment { name, source })?;
+    }
+    if verifier.seq() < until {
+        return Err(VerifyError::TooFewSegments { end: verifier.seq(), until });
+    }
+    catch_up(store, &mut verifier).await
+}
+
+/// Writes the entries behind `after`, or all that are in the database, as JSON Lines, up to the present
+/// end or to `until`; all of the log up to there is checked on the way.
 pub async fn export_audit_log(
     store: &Store,
-    after: i64,
+    after: Option<i64>,
     until: Option<i64>,
     out: impl Write + Send,
 ) -> Result<Verified, VerifyError> {
@@ -71,23 +131,68 @@ pub async fn export_audit_log(
     let origin = reader.audit_origin().await?;
     let head = reader.audit_head().await?.seq;
     let last = until.unwrap_or(head).min(head);
-    let mut verifier = Verifier::default();
-    read(&mut reader, &mut verifier, after.min(last), |_| Ok(())).await?;
+    let mut verifier = begin(&mut reader).await?;
+    if let Some(Seal { sealed, .. }) = reader.audit_seals().await?.pop()
+        && (after.is_some_and(|after| after < sealed.until) || last < sealed.until)
+    {
+        return Err(VerifyError::Sealed { until: sealed.until, file: sealed.file });
+    }
+    read(&mut reader, &mut verifier, after.unwrap_or(0).min(last), |_| Ok(())).await?;
     let mut exporter = Exporter::begin(out, &origin, &verifier)?;
     read(&mut reader, &mut verifier, last, |entry| exporter.entry(entry)).await?;
-    let hash = *verifier.head();
-    let whole = verifier.finish(last, &hash)?;
+    if verifier.seq() != last {
+        return Err(ChainFault::Cut { expected: last, found: verifier.seq() }.into());
+    }
+    let whole = verifier.verified();
     exporter.end(&whole)?;
     Ok(whole)
+}
+
+/// The end of the log, and its seals as of then, oldest first.
+async fn extent(reader: &mut Reader) -> Result<(Head, Vec<Seal>), VerifyError> {
+    // The head first: entries that are appended meanwhile lie behind it and are left for the next time.
+    let head = reader.audit_head().await?;
+    let (seals, later): (Vec<_>, Vec<_>) =
+        reader.audit_seals().await?.into_iter().partition(|seal| seal.told_by <= head.seq);
+    if let Some(seal) = later.last()
+        && reader.audit_head().await?.seq < seal.told_by
+    {
+        return Err(ChainFault::FalseSeal { until: seal.sealed.until }.into());
+    }
+    Ok((head, seals))
+}
+
+/// Where the entries of the database begin.
+pub(super) async fn begin(reader: &mut Reader) -> Result<Verifier, VerifyError> {
+    let (_, seals) = extent(reader).await?;
+    let is_sealed = !seals.is_empty();
+    let verifier = Verifier::behind(seals);
+    Ok(if is_sealed { verifier.of_log(reader.audit_origin().await?) } else { verifier })
 }
 
 /// Checks what has been added to the log since `verifier` was here last.
 pub(super) async fn catch_up(store: &Store, verifier: &mut Verifier) -> Result<Verified, VerifyError> {
     let mut reader = store.read().await?;
-    // The head first: entries that are appended meanwhile lie behind it and are left for the next time.
-    let head = reader.audit_head().await?;
-    read(&mut reader, verifier, head.seq, |_| Ok(())).await?;
+    let (head, seals) = extent(&mut reader).await?;
+    seen(verifier, &seals)?;
+    verifier.know(seals);
+    let found = read(&mut reader, verifier, head.seq, |_| Ok(())).await;
+    if found.is_err() || verifier.seq() < head.seq {
+        // Entries that were sealed since may have gone while this read: that is no fault of the log.
+        let (_, seals) = extent(&mut reader).await?;
+        seen(verifier, &seals)?;
+    }
+    found?;
     Ok(verifier.finish(head.seq, &head.hash)?)
+}
+
+/// Whether all sealed entries were seen.
+fn seen(verifier: &Verifier, seals: &[Seal]) -> Result<(), VerifyError> {
+    let seen = verifier.seq();
+    match seals.last().map(|seal| seal.sealed.until).filter(|until| *until > seen) {
+        Some(until) => Err(VerifyError::SealedUnseen { until, seen }),
+        None => Ok(()),
+    }
 }
 
 async fn read(

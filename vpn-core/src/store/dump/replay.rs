@@ -61,13 +61,15 @@ impl Store {
 impl Tx {
     /// Writes a row of a table whose rows have no history: settings, servers, idempotency keys.
     pub async fn replay_plain(&mut self, table: Table, row: &Row) -> Result<(), StoreError> {
-        let columns: Vec<&'static str> = table.columns().iter().map(|(name, _)| *name).collect();
+        // What an older schema did not have yet gets its default.
+        let columns = table.columns().iter().map(|(name, _)| *name).filter(|name| row.has(name));
+        let columns: Vec<&'static str> = columns.collect();
         self.insert(table, row, &columns).await
     }
 
     /// Writes a token, and when it was used and revoked.
     pub async fn replay_token(&mut self, row: &Row) -> Result<(), StoreError> {
-        let at_first = ["id", "principal", "role", "secret_hash", "created_by", "created_at", "expires_at"];
+        let at_first = ["id", "principal", "role", "scopes", "secret_hash", "created_by", "created_at", "expires_at"];
         self.insert(Table::Tokens, row, &at_first).await?;
         self.lead(Table::Tokens, row, &["revoked_at", "revoked_by", "last_used_at"]).await
     }

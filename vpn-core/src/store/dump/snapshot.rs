@@ -74,7 +74,12 @@ impl Snapshot {
 
     /// The next rows of a table in the order of its key, behind `after`; none at the end.
     pub async fn page(&mut self, table: Table, after: Option<&Row>) -> Result<Vec<Row>, StoreError> {
-        self.page_where(table, "", after).await
+        // Sealed entries that have not been removed yet are as good as gone.
+        let which = match table {
+            Table::AuditLog => "seq > (SELECT COALESCE(MAX(until_seq), 0) FROM audit_seals)",
+            _ => "",
+        };
+        self.page_where(table, which, after).await
     }
 
     /// The next clients: all revoked ones first, because their names may have been used again.

@@ -29,6 +29,8 @@ pub enum Table {
     Tokens,
     /// Idempotency keys.
     IdempotencyKeys,
+    /// Which of its entries were sealed.
+    AuditSeals,
     /// The audit log.
     AuditLog,
 }
@@ -43,6 +45,7 @@ const SERVERS: Columns = &[
     ("port", Kind::Int),
     ("ssh_user", Kind::Text),
     ("host_key", Kind::Text),
+    ("state", Kind::Text),
     ("created_by", Kind::Text),
     ("created_at", Kind::Int),
 ];
@@ -101,6 +104,7 @@ const TOKENS: Columns = &[
     ("id", Kind::Text),
     ("principal", Kind::Text),
     ("role", Kind::Text),
+    ("scopes", Kind::Text),
     ("secret_hash", Kind::Bytes),
     ("created_by", Kind::Text),
     ("created_at", Kind::Int),
@@ -119,6 +123,14 @@ const IDEMPOTENCY_KEYS: Columns = &[
     ("server_id", Kind::Text),
     ("created_at", Kind::Int),
 ];
+const AUDIT_SEALS: Columns = &[
+    ("until_seq", Kind::Int),
+    ("told_by", Kind::Int),
+    ("leaf_hash", Kind::Bytes),
+    ("roots", Kind::Bytes),
+    ("file", Kind::Text),
+    ("file_sha256", Kind::Bytes),
+];
 const AUDIT_LOG: Columns = &[
     ("seq", Kind::Int),
     ("prev_hash", Kind::Bytes),
@@ -134,7 +146,7 @@ const AUDIT_LOG: Columns = &[
 
 impl Table {
     /// All of them, in the order in which a backup has them; jobs and profiles stand behind their client.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Settings,
         Self::Servers,
         Self::Clients,
@@ -142,6 +154,7 @@ impl Table {
         Self::Profiles,
         Self::Tokens,
         Self::IdempotencyKeys,
+        Self::AuditSeals,
         Self::AuditLog,
     ];
 
@@ -156,6 +169,7 @@ impl Table {
             Self::Profiles => "profiles",
             Self::Tokens => "tokens",
             Self::IdempotencyKeys => "idempotency_keys",
+            Self::AuditSeals => "audit_seals",
             Self::AuditLog => "audit_log",
         }
     }
@@ -175,6 +189,7 @@ impl Table {
             Self::Profiles => PROFILES,
             Self::Tokens => TOKENS,
             Self::IdempotencyKeys => IDEMPOTENCY_KEYS,
+            Self::AuditSeals => AUDIT_SEALS,
             Self::AuditLog => AUDIT_LOG,
         }
     }
@@ -185,6 +200,7 @@ impl Table {
             Self::Settings => &["name"],
             Self::Profiles => &["client_id"],
             Self::IdempotencyKeys => &["principal", "idem_key"],
+            Self::AuditSeals => &["until_seq"],
             Self::AuditLog => &["seq"],
             _ => &["id"],
         }
@@ -261,15 +277,15 @@ impl Row {
         self.0.contains_key(column)
     }
 
-    pub(super) fn text(&self, column: &str) -> &str {
+    pub(in crate::store) fn text(&self, column: &str) -> &str {
         self.0.get(column).and_then(Value::as_str).unwrap_or_default()
     }
 
-    pub(super) fn int(&self, column: &str) -> i64 {
+    pub(in crate::store) fn int(&self, column: &str) -> i64 {
         self.0.get(column).and_then(Value::as_i64).unwrap_or_default()
     }
 
-    pub(super) fn bytes(&self, column: &str) -> Vec<u8> {
+    pub(in crate::store) fn bytes(&self, column: &str) -> Vec<u8> {
         STANDARD.decode(self.text(column)).unwrap_or_default()
     }
 }

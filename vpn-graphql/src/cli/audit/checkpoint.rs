@@ -58,7 +58,7 @@ impl Sign {
             Some(file) if file.exists() => super::checkpoints(file, &trusted)?,
             _ => Vec::new(),
         };
-        let checkpointer = Checkpointer::new(store.clone(), keys, earlier)?;
+        let checkpointer = Checkpointer::new(store.clone(), keys, earlier);
         let done = match self.every {
             None => self.once(checkpointer).await,
             Some(seconds) => self.watch(checkpointer, Duration::from_secs(seconds)).await,

@@ -8,9 +8,10 @@ use vpn_core::{config::Sources, service::export_audit_log};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Export {
-    /// Only what comes behind this entry; the file leads to the same roots all the same.
-    #[arg(long, value_name = "SEQ", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
-    after: i64,
+    /// Only what comes behind this entry; the file leads to the same roots all the same. Without it, all
+    /// that was not sealed.
+    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(i64).range(0..))]
+    after: Option<i64>,
     /// Only up to this entry, and with it.
     #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(i64).range(1..))]
     until: Option<i64>,

@@ -1,9 +1,10 @@
-//! `audit verify | checkpoint | export | keygen`. All but `checkpoint` and `keygen` need only the right to
-//! read the database; `checkpoint` needs that and the key.
+//! `audit verify | checkpoint | export | seal | keygen`. `verify` and `export` need only the right to read the
+//! database, `checkpoint` needs that and the key; `seal` needs the right to delete from the log.
 
 mod checkpoint;
 mod export;
 mod keygen;
+mod seal;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,9 @@ pub(super) enum Audit {
     Checkpoint(checkpoint::Sign),
     /// Write the log as JSON Lines that `audit verify --file` checks without a database.
     Export(export::Export),
+    /// Export the oldest entries to a file and remove them from the database. Shows what it would do, unless
+    /// told to do it.
+    Seal(seal::SealOldest),
     /// Make a key for checkpoints: the private one on standard output, the public one on standard error.
     Keygen(keygen::Keygen),
 }
@@ -33,6 +37,7 @@ impl Audit {
             Self::Verify(verify) => verify.run(sources).await,
             Self::Checkpoint(sign) => sign.run(sources).await,
             Self::Export(export) => export.run(sources).await,
+            Self::Seal(seal) => seal.run(sources).await,
             Self::Keygen(keygen) => keygen.run(sources).await,
         }
     }

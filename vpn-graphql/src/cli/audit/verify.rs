@@ -1,13 +1,17 @@
 //! `audit verify`.
 
-use std::{fs::File, io::BufReader, path::PathBuf};
+use std::{
+    fs::File,
+    io::BufReader,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use vpn_core::{
     audit::{Verified, note::PublicKey, verify_export},
     config::Sources,
-    service::verify_audit_log_against,
+    service::{verify_audit_log_against, verify_audit_log_with_segments},
 };
 
 #[derive(Debug, Args)]
@@ -22,17 +26,25 @@ pub(in crate::cli) struct Verify {
     /// Check an export instead of the database.
     #[arg(long, value_name = "EXPORT")]
     file: Option<PathBuf>,
+    /// The segments that sealed entries were exported to, the oldest first: the whole log is checked, not
+    /// only what is behind them.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "file")]
+    segment: Vec<PathBuf>,
 }
 
 impl Verify {
     pub(super) async fn run(self, sources: &Sources) -> Result<()> {
         let checkpoints = super::all_checkpoints(&self.checkpoint, &self.public_key)?;
         let verified = if let Some(path) = self.file {
-            let file = File::open(&path).with_context(|| format!("reading {}", path.display()))?;
-            verify_export(BufReader::new(file), checkpoints)?
+            verify_export(opened(&path)?.1, checkpoints)?
         } else {
             let store = crate::cli::open(sources)?;
-            let verified = verify_audit_log_against(&store, checkpoints).await?;
+            let verified = if self.segment.is_empty() {
+                verify_audit_log_against(&store, checkpoints).await?
+            } else {
+                let segments: Vec<_> = self.segment.iter().map(|path| opened(path)).collect::<Result<_>>()?;
+                verify_audit_log_with_segments(&store, segments, checkpoints).await?
+            };
             store.close().await;
             verified
         };
@@ -41,12 +53,30 @@ impl Verify {
     }
 }
 
+fn opened(path: &Path) -> Result<(String, BufReader<File>)> {
+    let file = File::open(path).with_context(|| format!("reading {}", path.display()))?;
+    Ok((path.display().to_string(), BufReader::new(file)))
+}
+
 fn tell(verified: &Verified) {
     println!("{} entries, the chain is whole; the last hash is {}", verified.entries, hex::encode(verified.head));
+    if verified.sealed > 0 {
+        println!(
+            "the first {} of them were sealed, and are taken as the log tells of them: to check them too, give",
+            verified.sealed
+        );
+        println!("all segments with --segment");
+    }
     println!("the log is {}, its Merkle root {}", verified.origin, hex::encode(verified.root));
     match verified.checkpoints {
         0 => println!("compared with no checkpoint: a cut tail, or a log rewritten whole, would not be noticed"),
         1 => println!("it continues the checkpoint"),
         several => println!("it continues all {several} checkpoints"),
+    }
+    if verified.too_old > 0 {
+        println!(
+            "{} older checkpoints are of entries that were not read, and were not compared with",
+            verified.too_old
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use async_graphql::SimpleObject;
 use vpn_core::store::Page;
 
-use super::{AuditEntry, Job, VpnClient};
+use super::{AccessToken, AuditEntry, Job, VpnClient};
 use crate::schema::cursor;
 
 /// Where a part of a list ends, and whether there is more.
@@ -81,4 +81,11 @@ connection!(
     /// An entry in a part of the audit log.
     AuditEntryEdge,
     AuditEntry
+);
+connection!(
+    /// Part of a list of access tokens.
+    AccessTokenConnection,
+    /// An access token in a list.
+    AccessTokenEdge,
+    AccessToken
 );

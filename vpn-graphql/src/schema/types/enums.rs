@@ -15,6 +15,34 @@ pub(crate) enum ClientStatus {
     Revoked,
 }
 
+/// What may be done on a VPN host.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::ServerState")]
+pub(crate) enum ServerState {
+    /// Its host key has not been confirmed: nothing is asked of it.
+    Unconfirmed,
+    /// Everything.
+    Active,
+    /// Nobody is let in there any more for now; what was accepted before is done, and revocations always.
+    Disabled,
+    /// Nothing, for good. All its clients are revoked.
+    Retired,
+}
+
+/// Whether a VPN host's OpenVPN server runs.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::VpnServer")]
+pub(crate) enum OpenVpnState {
+    /// It answered.
+    Running,
+    /// Its process is dead: nobody is connected.
+    Stopped,
+    /// The host is set up without one.
+    Absent,
+    /// It lives and does not answer: who is connected is not known.
+    Unreachable,
+}
+
 /// What a job does.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "domain::JobKind")]
@@ -69,6 +97,24 @@ pub(crate) enum Role {
     Auditor,
     /// May do everything.
     Admin,
+}
+
+/// What a token may be narrowed to: its bearer may do what the role includes and a scope reaches.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::Scope")]
+pub(crate) enum Scope {
+    /// See clients, jobs, servers, health, and what waits for approval.
+    Read,
+    /// Create, provision and revoke clients, and take their profiles.
+    Clients,
+    /// See the audit log.
+    Audit,
+    /// Make VPN hosts known.
+    Servers,
+    /// See, make and revoke tokens.
+    Tokens,
+    /// Approve and deny what others asked for.
+    Approvals,
 }
 
 /// How a part of the service is, or the whole.

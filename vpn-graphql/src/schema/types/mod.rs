@@ -4,6 +4,7 @@ mod audit;
 mod audit_tree;
 mod client;
 mod connection;
+mod contact;
 mod enums;
 mod event;
 mod health;
@@ -21,8 +22,8 @@ pub(super) use self::{
     audit::AuditEntry,
     audit_tree::AuditTree,
     client::VpnClient,
-    connection::{AuditEntryConnection, JobConnection, VpnClientConnection},
-    enums::{ClientStatus, JobKind, JobState, RevocationClaim, Role},
+    connection::{AccessTokenConnection, AuditEntryConnection, JobConnection, VpnClientConnection},
+    enums::{ClientStatus, JobKind, JobState, RevocationClaim, Role, Scope},
     event::{AuditLogEvent, ClientStatusEvent, JobEvent, LiveEvent},
     health::Health,
     job::Job,

@@ -2,7 +2,7 @@
 
 use async_graphql::{ID, Interface};
 
-use super::{AuditEntry, Job, VpnClient, VpnServer};
+use super::{AccessToken, AuditEntry, Job, VpnClient, VpnServer};
 
 /// Anything that can be fetched again by its global id.
 #[derive(Interface)]
@@ -16,4 +16,6 @@ pub(crate) enum Node {
     Job(Job),
     /// An entry of the audit log.
     AuditEntry(AuditEntry),
+    /// An access token.
+    AccessToken(AccessToken),
 }

@@ -3,11 +3,11 @@
 use async_graphql::{Context, Error, ID, Object};
 use vpn_core::domain::Server;
 
-use super::{DateTime, VpnClientConnection};
+use super::{DateTime, VpnClientConnection, contact::ServerContact, enums::ServerState};
 use crate::schema::{
-    Scope,
+    Nullable, Scope,
     cursor::{Part, cost},
-    loaders::ClientsOf,
+    loaders::{ClientsOf, ContactOf},
 };
 
 pub(crate) struct VpnServer(pub(crate) Server);
@@ -46,9 +46,19 @@ impl VpnServer {
         self.0.address.user()
     }
 
-    /// The host key that it has to show, as `known_hosts` has it: `ssh-ed25519 AAAA…`.
-    async fn host_key(&self) -> &str {
-        &self.0.host_key
+    /// What may be done on it.
+    async fn state(&self) -> ServerState {
+        self.0.state.into()
+    }
+
+    /// The host key that it has to show, as `known_hosts` has it: `ssh-ed25519 AAAA…`; null until one is confirmed.
+    async fn host_key(&self) -> Option<&str> {
+        self.0.host_key.as_deref()
+    }
+
+    /// What was seen of it from looking at it; null when no worker has looked yet.
+    async fn contact(&self, ctx: &Context<'_>) -> Nullable<ServerContact> {
+        Scope::find(ctx, ContactOf(self.0.id)).await
     }
 
     /// Who registered it.

@@ -1,42 +1,65 @@
 //! Access tokens.
+#![expect(clippy::unused_async, reason = "async-graphql wants every resolver async")]
 
-use async_graphql::{ID, SimpleObject};
+use async_graphql::{ID, Object};
 use vpn_core::store::StoredToken;
 
-use super::{DateTime, Role};
+use super::{DateTime, Role, Scope};
 
-/// An access token, without its secret, which nobody can find again.
-#[derive(SimpleObject)]
-pub(crate) struct AccessToken {
-    /// Its id; not the token itself.
-    id: ID,
-    /// Whose it is.
-    principal: String,
-    /// What its bearer may do.
-    role: Role,
-    /// Who made it.
-    created_by: String,
-    /// When it was made.
-    created_at: DateTime,
-    /// When it ends.
-    expires_at: DateTime,
-    /// When it was revoked; null when it is not.
-    revoked_at: Option<DateTime>,
-    /// When it was last used, to the minute; null when it never was.
-    last_used_at: Option<DateTime>,
-}
+/// An access token of the core's.
+pub(crate) struct AccessToken(pub(crate) StoredToken);
 
 impl From<StoredToken> for AccessToken {
     fn from(token: StoredToken) -> Self {
-        Self {
-            id: ID(token.id.to_string()),
-            principal: token.principal.to_string(),
-            role: token.role.into(),
-            created_by: token.created_by,
-            created_at: token.created_at.into(),
-            expires_at: token.expires_at.into(),
-            revoked_at: token.revoked_at.map(DateTime),
-            last_used_at: token.last_used_at.map(DateTime),
-        }
+        Self(token)
+    }
+}
+
+/// An access token, without its secret, which nobody can find again.
+#[Object]
+impl AccessToken {
+    /// Its id; not the token itself.
+    pub(crate) async fn id(&self) -> ID {
+        ID(self.0.id.to_string())
+    }
+
+    /// Whose it is.
+    async fn principal(&self) -> &str {
+        self.0.principal.as_str()
+    }
+
+    /// What its bearer may be.
+    async fn role(&self) -> Role {
+        self.0.role.into()
+    }
+
+    /// What of it the token may be used for.
+    async fn scopes(&self) -> Vec<Scope> {
+        self.0.scopes.iter().map(Scope::from).collect()
+    }
+
+    /// Who made it.
+    async fn created_by(&self) -> &str {
+        &self.0.created_by
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When it ends.
+    async fn expires_at(&self) -> DateTime {
+        self.0.expires_at.into()
+    }
+
+    /// When it was revoked; null when it is not.
+    async fn revoked_at(&self) -> Option<DateTime> {
+        self.0.revoked_at.map(DateTime)
+    }
+
+    /// When it was last used, to the minute; null when it never was.
+    async fn last_used_at(&self) -> Option<DateTime> {
+        self.0.last_used_at.map(DateTime)
     }
 }

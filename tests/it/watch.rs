@@ -1,0 +1,154 @@
+//! Hosts that are looked at: what they say is noted, once for all workers, and nothing depends on it.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use vpn_core::{
+    domain::{Contact, Server, ServerId, VpnServer},
+    host::{Fault, FaultyTransport, Hosts},
+    secrecy::ExposeSecret as _,
+    service::RegisterServer,
+    store::Store,
+    watch::{WatchPolicy, Watcher},
+};
+use vpn_tests::{
+    Database, TestPlatform, World,
+    hosts::{self, Errand},
+    on_every_database, told, within,
+};
+
+/// So seldom that there is one look in a test.
+const ONCE: Duration = Duration::from_secs(3600);
+
+/// Looks until the guard is dropped.
+fn watch(store: &Store, transport: &Arc<FaultyTransport>, every: Duration) -> DropGuard {
+    let stop = CancellationToken::new();
+    let hosts = Hosts::over(Arc::clone(transport) as _);
+    let watcher = Watcher { store: store.clone(), hosts, policy: WatchPolicy { every } };
+    tokio::spawn(watcher.run(stop.clone()));
+    stop.drop_guard()
+}
+
+async fn contact(test: &TestPlatform, id: ServerId) -> Result<Option<Contact>> {
+    Ok(test.platform.contacts(&test.admin, &[id]).await?.remove(&id))
+}
+
+/// What is noted, once it is like this.
+async fn noted(test: &TestPlatform, id: ServerId, what: &str, is: impl Fn(&Contact) -> bool) -> Result<Contact> {
+    within(Duration::from_mins(1), what, async || Ok(contact(test, id).await?.is_some_and(|it| is(&it)))).await?;
+    contact(test, id).await?.context("a contact")
+}
+
+async fn another(test: &TestPlatform, name: &str, port: u16, host_key: &str) -> Result<Server> {
+    let input = RegisterServer {
+        name: name.to_owned(),
+        host: test.server.address.host().to_owned(),
+        port: port.into(),
+        user: test.server.address.user().to_owned(),
+        host_key: Some(host_key.to_owned()),
+        idempotency_key: None,
+    };
+    Ok(test.platform.register_server(&test.admin, input).await?)
+}
+
+#[tokio::test]
+async fn many_workers_look_once_and_note_what_the_host_says() -> Result<()> {
+    for database in [Database::Sqlite, Database::Postgres, Database::MariaDb] {
+        let test = TestPlatform::on(database).await?;
+        let guards: Vec<_> = (0..4).map(|_| watch(&test.db.store, &test.faults, ONCE)).collect();
+        let seen = noted(&test, test.server.id, "the host was looked at", |it| it.sessions.is_some()).await?;
+        let facts = seen.facts.context("facts")?;
+        ensure!(facts.version == 1 && facts.capabilities.iter().any(|it| it == "issue"), "{facts:?}");
+        ensure!(facts.ca_sha256.len() == 64 && facts.crl_next_update > 1_700_000_000, "{facts:?}");
+        ensure!(seen.failure.is_none() && seen.answered_at >= Some(seen.looked_at), "{:?}", seen.failure);
+        assert_eq!(seen.sessions.context("sessions")?.server, VpnServer::Absent);
+        assert_eq!(test.faults.calls(), ["hello", "sessions"], "one worker looked");
+        drop(guards);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_host_that_is_away_keeps_what_was_known_and_says_since_when() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    let _watching = watch(&test.db.store, &test.faults, Duration::from_millis(200));
+    let before = noted(&test, test.server.id, "it answers", |it| it.answered_at.is_some()).await?;
+    for _ in 0..3 {
+        test.faults.plan("hello", Fault::Unreachable);
+    }
+    let away = noted(&test, test.server.id, "it is away", |it| it.failure.is_some()).await?;
+    assert_eq!(away.failure.context("a failure")?.code, "HOST_UNREACHABLE");
+    ensure!(away.facts == before.facts && away.answered_at < Some(away.looked_at));
+    let back = noted(&test, test.server.id, "it is back", |it| it.failure.is_none()).await?;
+    ensure!(back.answered_at > before.answered_at);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_host_that_never_answers_delays_no_other() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    // Takes the connection, and says nothing.
+    let silent = tokio::net::TcpListener::bind((test.server.address.host(), 0)).await?;
+    let slow =
+        another(&test, "a-silent-one", silent.local_addr()?.port(), test.server.host_key.as_deref().context("a key")?)
+            .await?;
+    let _watching = watch(&test.db.store, &test.faults, Duration::from_millis(200));
+    let first = noted(&test, test.server.id, "the other answers", |it| it.answered_at.is_some()).await?;
+    noted(&test, test.server.id, "and again", |it| it.answered_at > first.answered_at).await?;
+    let failure = noted(&test, slow.id, "it is given up", |it| it.failure.is_some()).await?.failure;
+    assert_eq!(failure.context("a failure")?.code, "HOST_UNREACHABLE");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_the_pinned_one_is_noted_and_nothing_is_asked() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+    let wrong = another(&test, "wrong", test.server.address.port(), other).await?;
+    let _watching = watch(&test.db.store, &test.faults, ONCE);
+    let seen = noted(&test, wrong.id, "the key was seen", |it| it.failure.is_some()).await?;
+    assert_eq!(seen.presented_key.as_deref(), test.server.host_key.as_deref());
+    assert_eq!(seen.failure.context("a failure")?.code, "HOST_KEY_MISMATCH");
+    ensure!(seen.facts.is_none() && seen.answered_at.is_none());
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_is_connected_is_seen() -> Result<()> {
+    let host = hosts::with_server().await?;
+    let tunnel = host.tunnel().map_err(|missing| anyhow::anyhow!("{missing}"))?;
+    let (errand, server) = (Errand::new().await?, hosts::server(host)?);
+    let hosts = hosts::hosts(host)?;
+    let issued = hosts.issue(errand.at(&server), &vpn_tests::hosts::input()).await?;
+    let name = errand.client.name.as_str();
+    let client = tunnel.connect(issued.profile.expose_secret())?;
+    client.connected(Duration::from_mins(1)).await?;
+    let sessions = hosts.sessions(&server).await?;
+    assert_eq!(sessions.server, VpnServer::Running);
+    let session = sessions.list.iter().find(|it| it.name == name).context("the session")?;
+    ensure!(session.since > 1_700_000_000 && session.bytes_in > 0 && session.address.contains(':'), "{session:?}");
+    client.stop().await;
+    Ok(())
+}
+
+on_every_database!(a_later_look_is_not_written_over_by_an_earlier);
+
+async fn a_later_look_is_not_written_over_by_an_earlier(world: World) -> Result<()> {
+    use vpn_core::{domain::JobFailure, store::Looked};
+    let server = world.server().await?;
+    let mut tx = world.store().begin().await?;
+    let earlier = tx.at();
+    ensure!(tx.claim_look(server.id, Duration::ZERO).await?);
+    tx.commit(told(), []).await?;
+    let mut tx = world.store().begin().await?;
+    let later = tx.at();
+    ensure!(!tx.claim_look(server.id, ONCE).await?, "somebody has just looked");
+    ensure!(tx.claim_look(server.id, Duration::ZERO).await?);
+    tx.note_look(server.id, later, &Looked::default()).await?;
+    let failure = Some(JobFailure { code: "OLD".into(), message: "old".into() });
+    tx.note_look(server.id, earlier, &Looked { failure, ..Looked::default() }).await?;
+    let (_, contact) = tx.contacts(&[server.id]).await?.pop().context("a contact")?;
+    ensure!(contact.failure.is_none() && contact.looked_at == later);
+    Ok(())
+}

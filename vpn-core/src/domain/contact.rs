@@ -1,0 +1,148 @@
+//! What a VPN host said of itself when it was last asked. Observations: they are shown, and warn; what is
+//! decided goes by what a host answers to the job itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::{HostKeyLine, JobFailure};
+use crate::clock::Timestamp;
+
+/// What is known of a host from looking at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// When a worker last looked.
+    pub looked_at: Timestamp,
+    /// When the host last answered; `None` when it never did.
+    pub answered_at: Option<Timestamp>,
+    /// Why it did not answer, or not well, when it was last looked at.
+    pub failure: Option<JobFailure>,
+    /// The host key that it shows, where that is not the pinned one: `ssh-ed25519 AAAA…`.
+    pub presented_key: Option<String>,
+    /// What it said of itself when it last answered.
+    pub facts: Option<HostFacts>,
+    /// Who was connected when it last answered.
+    pub sessions: Option<Sessions>,
+}
+
+impl Contact {
+    /// The SHA-256 fingerprint of the host key that it shows, where that is not the pinned one.
+    #[must_use]
+    pub fn presented_fingerprint(&self) -> Option<String> {
+        self.presented_key.as_deref()?.parse::<HostKeyLine>().ok().map(|key| key.fingerprint())
+    }
+}
+
+/// What a host says of itself: the answer to `hello`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// The version of its protocol.
+    pub version: u32,
+    /// What it can do: verbs, and what was added to them.
+    pub capabilities: Vec<String>,
+    /// The name of its state directory, made when it was set up.
+    pub host_id: String,
+    /// SHA-256 of the CA's certificate, in hexadecimal digits.
+    pub ca_sha256: String,
+    /// The number of the CRL in force.
+    pub crl_number: u64,
+    /// When that CRL ends, in seconds since the epoch. OpenVPN refuses everybody from then on.
+    pub crl_next_update: i64,
+}
+
+/// Whether there is an OpenVPN server to be asked about sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VpnServer {
+    /// It answered.
+    Running,
+    /// Proven to be stopped: nobody is connected.
+    Stopped,
+    /// The host is set up without one.
+    Absent,
+    /// It lives and does not answer: nothing is proven.
+    Unreachable,
+}
+
+impl VpnServer {
+    /// As the contract with the hosts and the audit log have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Absent => "absent",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    /// From the contract's word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Running, Self::Stopped, Self::Absent, Self::Unreachable].into_iter().find(|it| it.as_str() == word)
+    }
+}
+
+/// Who was connected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sessions {
+    /// The state of the OpenVPN server. Without a running one there are no sessions, or none are known.
+    pub server: VpnServer,
+    /// The sessions.
+    pub list: Vec<Session>,
+}
+
+/// A connected client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The certificate's common name.
+    pub name: String,
+    /// Where it comes from, as OpenVPN writes it: `198.51.100.7:50123`.
+    pub address: String,
+    /// Since when, in seconds since the epoch.
+    pub since: i64,
+    /// Bytes that came from the client.
+    pub bytes_in: u64,
+    /// Bytes that went to the client.
+    pub bytes_out: u64,
+}
+
+impl std::str::FromStr for Session {
+    type Err = super::Invalid;
+
+    /// `NAME ADDRESS SINCE BYTES_IN BYTES_OUT`.
+    fn from_str(line: &str) -> Result<Self, super::Invalid> {
+        let bad = || super::Invalid::new("a line of the sessions is not `NAME ADDRESS SINCE BYTES_IN BYTES_OUT`");
+        let words: Vec<&str> = line.split(' ').collect();
+        let &[name, address, since, bytes_in, bytes_out] = words.as_slice() else { return Err(bad()) };
+        Ok(Self {
+            name: name.to_owned(),
+            address: address.to_owned(),
+            since: since.parse().map_err(|_| bad())?,
+            bytes_in: bytes_in.parse().map_err(|_| bad())?,
+            bytes_out: bytes_out.parse().map_err(|_| bad())?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_gives_its_session_and_half_a_line_none() {
+        let session: Session =
+            "alice 198.51.100.7:50123 1767225600 12 18446744073709551615".parse().expect("a session");
+        assert_eq!((session.name.as_str(), session.since, session.bytes_out), ("alice", 1_767_225_600, u64::MAX));
+        for bad in ["", "alice", "alice 1.2.3.4:5 now 1 2", "alice 1.2.3.4:5 1 2 -3", "alice 1.2.3.4:5 1 2 3 4"] {
+            assert!(bad.parse::<Session>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn facts_of_an_older_worker_can_be_read() {
+        let older: HostFacts = serde_json::from_str(
+            r#"{"version":1,"capabilities":["issue"],"host_id":"h","ca_sha256":"0a","crl_number":7,"crl_next_update":9}"#,
+        )
+        .expect("facts");
+        assert_eq!(older.crl_number, 7);
+    }
+}

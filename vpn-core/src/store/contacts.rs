@@ -1,0 +1,117 @@
+//! What VPN hosts said when they were last looked at.
+
+use std::{ops::DerefMut, time::Duration};
+
+use sqlx::{AnyConnection, any::AnyRow};
+
+use super::{Handle, StoreError, Tx, row, row::Reading};
+use crate::{
+    clock::Timestamp,
+    domain::{Contact, HostFacts, JobFailure, Server, ServerId, Sessions},
+};
+
+const CONTACT: &str = "server_id, looked_at, answered_at, error_code, error_message, presented_key, facts, sessions";
+
+/// What came of looking at a host.
+#[derive(Clone, Debug, Default)]
+pub struct Looked {
+    /// Why it did not answer, or not well.
+    pub failure: Option<JobFailure>,
+    /// The host key that it shows, where that is not the pinned one.
+    pub presented_key: Option<String>,
+    /// What it says of itself; `None` leaves what was known.
+    pub facts: Option<HostFacts>,
+    /// Who is connected; `None` leaves what was known.
+    pub sessions: Option<Sessions>,
+}
+
+fn contact(row: &AnyRow) -> Result<(ServerId, Contact), StoreError> {
+    let read = Reading::of(row, "server_contacts");
+    let failure = match (read.text_opt("error_code")?, read.text_opt("error_message")?) {
+        (Some(code), Some(message)) => Some(JobFailure { code, message }),
+        _ => None,
+    };
+    let contact = Contact {
+        looked_at: read.time("looked_at")?,
+        answered_at: read.time_opt("answered_at")?,
+        failure,
+        presented_key: read.text_opt("presented_key")?,
+        facts: read.json_opt("facts")?,
+        sessions: read.json_opt("sessions")?,
+    };
+    Ok((read.parsed("server_id")?, contact))
+}
+
+impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
+    /// What is known of these servers; those that nobody has looked at yet are left out.
+    pub async fn contacts(&mut self, ids: &[ServerId]) -> Result<Vec<(ServerId, Contact)>, StoreError> {
+        let keys = ids.iter().map(ToString::to_string).collect();
+        let rows =
+            self.rows_by_key(CONTACT, "server_contacts", "server_id", " AND looked_at IS NOT NULL", keys).await?;
+        rows.iter().map(contact).collect()
+    }
+
+    /// Servers that nobody has looked at for that long, the longest first.
+    pub async fn servers_to_look_at(&mut self, every: Duration) -> Result<Vec<Server>, StoreError> {
+        let before = self.now().await?.minus(every);
+        let columns = row::SERVER.split(", ").map(|column| format!("s.{column}")).collect::<Vec<_>>().join(", ");
+        let sql = self.dialect.sql(format!(
+            "SELECT {columns} FROM servers s LEFT JOIN server_contacts c ON c.server_id = s.id \
+             WHERE s.state <> 'retired' AND (c.claimed_at IS NULL OR c.claimed_at <= $1) ORDER BY c.claimed_at, s.id"
+        ));
+        let rows = sqlx::query(sql).bind(before.micros()).fetch_all(self.conn()).await?;
+        rows.iter().map(row::server).collect()
+    }
+}
+
+impl Tx {
+    /// Takes it on oneself to look at a server. `false` when somebody else has done so meanwhile.
+    pub async fn claim_look(&mut self, id: ServerId, every: Duration) -> Result<bool, StoreError> {
+        let (at, before) = (self.at, self.at.minus(every));
+        let sql =
+            self.dialect.sql("UPDATE server_contacts SET claimed_at = $1 WHERE server_id = $2 AND claimed_at <= $3");
+        let claimed =
+            sqlx::query(sql).bind(at.micros()).bind(id.to_string()).bind(before.micros()).execute(self.conn()).await?;
+        if claimed.rows_affected() == 1 {
+            return Ok(true);
+        }
+        let sql = self.dialect.sql("SELECT claimed_at FROM server_contacts WHERE server_id = $1");
+        if sqlx::query(sql).bind(id.to_string()).fetch_optional(self.conn()).await?.is_some() {
+            return Ok(false);
+        }
+        let sql = self.dialect.sql("INSERT INTO server_contacts (server_id, claimed_at) VALUES ($1, $2)");
+        match sqlx::query(sql).bind(id.to_string()).bind(at.micros()).execute(self.conn()).await.map_err(Into::into) {
+            Ok(_) => Ok(true),
+            Err(StoreError::Duplicate(_)) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Stores what came of the look that was claimed at `begun`, unless a later one has been stored already.
+    pub async fn note_look(&mut self, id: ServerId, begun: Timestamp, looked: &Looked) -> Result<(), StoreError> {
+        let answered = looked.facts.is_some().then_some(self.at.micros());
+        let json = |value: Result<String, serde_json::Error>| {
+            value.map_err(|error| StoreError::Damaged { table: "server_contacts", what: error.to_string() })
+        };
+        let facts = looked.facts.as_ref().map(|facts| json(serde_json::to_string(facts))).transpose()?;
+        let sessions = looked.sessions.as_ref().map(|it| json(serde_json::to_string(it))).transpose()?;
+        let sql = self.dialect.sql(
+            "UPDATE server_contacts SET looked_at = $1, error_code = $2, error_message = $3, presented_key = $4, \
+             answered_at = COALESCE($5, answered_at), facts = COALESCE($6, facts), sessions = COALESCE($7, sessions) \
+             WHERE server_id = $8 AND (looked_at IS NULL OR looked_at < $9)",
+        );
+        sqlx::query(sql)
+            .bind(begun.micros())
+            .bind(looked.failure.as_ref().map(|it| it.code.clone()))
+            .bind(looked.failure.as_ref().map(|it| it.message.clone()))
+            .bind(looked.presented_key.clone())
+            .bind(answered)
+            .bind(facts)
+            .bind(sessions)
+            .bind(id.to_string())
+            .bind(begun.micros())
+            .execute(self.conn())
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! `server list | register`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::{
+    api::{self, Api},
+    cli::Key,
+    failure::Failure,
+    operations::{RegisterServer, Servers, register_server, servers},
+    output::{Column, Output},
+    wait::advice,
+};
+
+const SERVER: &[Column] = &[
+    ("ID", "/id"),
+    ("NAME", "/name"),
+    ("HOST", "/host"),
+    ("PORT", "/port"),
+    ("USER", "/user"),
+    ("REGISTERED BY", "/createdBy"),
+    ("REGISTERED", "/createdAt"),
+];
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Server {
+    /// List all VPN hosts, by name.
+    List,
+    /// Make a VPN host known, with its host key. Compare the key on the host first: the platform will talk
+    /// to whoever has it.
+    Register(Register),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Register {
+    /// What people call it: 1 to 64 letters, digits, `-` or `_`.
+    name: String,
+    /// The DNS name or IP address of its SSH server.
+    #[arg(long)]
+    host: String,
+    /// The TCP port of its SSH server.
+    #[arg(long, default_value_t = 22)]
+    port: u16,
+    /// The account of the forced command.
+    #[arg(long, default_value = "vpn-host")]
+    user: String,
+    /// The file with the host's public key, as `/etc/ssh/ssh_host_ed25519_key.pub` is on it.
+    #[arg(long, value_name = "FILE")]
+    host_key_file: PathBuf,
+    #[command(flatten)]
+    key: Key,
+}
+
+impl Server {
+    pub(crate) async fn run(self, api: &Api, output: &Output) -> Result<(), Failure> {
+        match self {
+            Self::List => output.list(&api.ask::<Servers>(servers::Variables).await?.servers, SERVER),
+            Self::Register(register) => register.run(api, output).await,
+        }
+    }
+}
+
+impl Register {
+    async fn run(self, api: &Api, output: &Output) -> Result<(), Failure> {
+        let host_key = std::fs::read_to_string(&self.host_key_file);
+        let host_key = host_key.map_err(Failure::file("reading", &self.host_key_file))?.trim().to_owned();
+        let key = self.key.or_new()?;
+        let input = register_server::RegisterServerInput {
+            name: self.name,
+            host: self.host,
+            port: Some(self.port.into()),
+            user: Some(self.user),
+            host_key,
+            idempotency_key: Some(key.clone()),
+        };
+        let asked = api.ask::<RegisterServer>(register_server::Variables { input }).await;
+        let payload = asked.map_err(|failure| failure.if_perhaps_done(&advice(&key)))?.register_server;
+        output.list(&[api::taken(payload.server, &payload.user_errors)?], SERVER)
+    }
+}

@@ -1,0 +1,119 @@
+//! `token create | list | revoke`.
+
+use std::{io::Write as _, path::PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::{
+    api::{self, Api},
+    context,
+    failure::Failure,
+    operations::{CreateToken, RevokeToken, Tokens, create_token, revoke_token, tokens},
+    output::{self, Column, Output},
+};
+
+const ROW: &[Column] = &[
+    ("ID", "/id"),
+    ("PRINCIPAL", "/principal"),
+    ("ROLE", "/role"),
+    ("MADE BY", "/createdBy"),
+    ("EXPIRES", "/expiresAt"),
+    ("LAST USED", "/lastUsedAt"),
+    ("REVOKED", "/revokedAt"),
+];
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make a token. It is given once: printed on standard output alone, or written to a file.
+    Create(Create),
+    /// List all tokens, newest first, without their secrets.
+    List,
+    /// End a token, and what its bearer follows live.
+    Revoke {
+        /// Its id, `tok_…`.
+        token: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Role {
+    Viewer,
+    Operator,
+    Auditor,
+    Admin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// Whose it is, as the audit log will have it.
+    #[arg(long)]
+    principal: String,
+    /// What its bearer may do.
+    #[arg(long, value_enum)]
+    role: Role,
+    /// How long it is valid, in days, from 1 to 366.
+    #[arg(long, default_value_t = 90)]
+    days: u32,
+    /// Write it to this new file, mode 0600, instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+}
+
+impl Token {
+    pub(crate) async fn run(self, api: &Api, output: &Output) -> Result<(), Failure> {
+        match self {
+            Self::Create(create) => create.run(api, output).await,
+            Self::List => output.list(&api.ask::<Tokens>(tokens::Variables).await?.tokens, ROW),
+            Self::Revoke { token } => {
+                let input = revoke_token::RevokeTokenInput { token_id: token };
+                let payload = api.ask::<RevokeToken>(revoke_token::Variables { input }).await?.revoke_token;
+                output.list(&[api::taken(payload.token, &payload.user_errors)?], ROW)
+            }
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, api: &Api, output: &Output) -> Result<(), Failure> {
+        // Before the token is made, so that it is not made in vain.
+        let mut file = match &self.to {
+            Some(path) => Some((context::create_private(path)?, path)),
+            None => None,
+        };
+        let made = make(api, self.principal, self.role, self.days).await;
+        if let (Err(_), Some((_, path))) = (&made, &file) {
+            std::fs::remove_file(path).map_err(Failure::file("removing", path))?;
+        }
+        let (row, secret) = made?;
+        if let Some((file, path)) = &mut file {
+            let written = writeln!(file, "{secret}").and_then(|()| file.sync_all());
+            written.map_err(Failure::file("the token was made and is lost: revoke it; writing", path))?;
+            return output.list(&[row], ROW);
+        }
+        if output.is_json() {
+            return output.one(&serde_json::json!({ "token": row, "secret": secret }), &[]);
+        }
+        output::note(&format!("{} of {}; it is shown this once:", row.id, row.principal));
+        output::print(&format!("{secret}\n"))
+    }
+}
+
+async fn make(
+    api: &Api,
+    principal: String,
+    role: Role,
+    days: u32,
+) -> Result<(create_token::CreateTokenCreateTokenToken, String), Failure> {
+    let role = match role {
+        Role::Viewer => create_token::Role::VIEWER,
+        Role::Operator => create_token::Role::OPERATOR,
+        Role::Auditor => create_token::Role::AUDITOR,
+        Role::Admin => create_token::Role::ADMIN,
+    };
+    let input = create_token::CreateTokenInput { principal, role, valid_for_days: days.into() };
+    let asked = api.ask::<CreateToken>(create_token::Variables { input }).await;
+    let advice = "It may have been made all the same: look for it with `vpnctl token list`, and revoke what nobody has";
+    let payload = asked.map_err(|failure| failure.if_perhaps_done(advice))?.create_token;
+    let secret = payload.secret;
+    api::taken(payload.token.zip(secret), &payload.user_errors)
+}

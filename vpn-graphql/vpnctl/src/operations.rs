@@ -1,0 +1,46 @@
+//! The operations, with the types that `graphql_client` makes of them; what does not fit the schema does
+//! not compile.
+
+use graphql_client::GraphQLQuery;
+
+/// RFC 3339, as it came.
+type DateTime = String;
+/// Anything.
+#[expect(clippy::upper_case_acronyms, reason = "the schema's name for it")]
+type JSON = serde_json::Value;
+
+macro_rules! operations {
+    ($($name:ident),* $(,)?) => {$(
+        #[derive(GraphQLQuery)]
+        #[graphql(
+            schema_path = "../schema.graphql",
+            query_path = "operations.graphql",
+            response_derives = "Debug, Clone, PartialEq, Serialize",
+            variables_derives = "Debug, Clone",
+            skip_serializing_none
+        )]
+        pub(crate) struct $name;
+    )*};
+}
+
+operations!(
+    Whoami,
+    Health,
+    Servers,
+    Clients,
+    Client,
+    Jobs,
+    Job,
+    Log,
+    Tokens,
+    RegisterServer,
+    CreateClient,
+    ProvisionClient,
+    RevokeClient,
+    RetryJob,
+    DeliverProfile,
+    CreateToken,
+    RevokeToken,
+    WatchClient,
+    WatchLog,
+);
