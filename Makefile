@@ -6,7 +6,7 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 BUILD := cargo build --locked --workspace --all-features --bins --examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev build test model chaos bench-host ci fmt lint docs schema graphiql secrets
+.PHONY: help demo dev build test model chaos load bench-host ci fmt lint docs schema graphiql secrets
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,11 @@ bench-host: ## What the host's scripts cost beside easy-rsa. ARGS='10 1000': siz
 	@.ci/packages build test bench
 	@cargo build --locked --package vpn-tests --all-features --example bench-host $(if $(filter platform,$(ARGS)),--release)
 	@$(AS_ROOT) $(TARGET)/$(if $(filter platform,$(ARGS)),release,debug)/examples/bench-host $(ARGS)
+
+load: ## 10,000 clients, 200 mutations a second for a minute, 1,000 subscribers, workers restarting. Sizes: tests/load/README.md.
+	@.ci/packages build test
+	@cargo build --release --locked -p vpn-graphql -p vpn-core -p vpn-tests --features vpn-core/worker --bins
+	@$(AS_ROOT) $(if $(AS_ROOT),-E) $(TARGET)/release/load
 
 ci: ## Everything that has to hold before a change is taken.
 	@.ci/run

@@ -64,7 +64,14 @@ async fn tour(sandbox: &Sandbox) -> Result<()> {
     let alice = platform.create_client(&admin, new).await?;
     println!("created      {} ({})", alice.name, alice.id);
 
-    let ask = ProvisionClient { client_id: alice.id.to_string(), csr: None, validity_days: 30, idempotency_key: None };
+    let ask = ProvisionClient {
+        client_id: alice.id.to_string(),
+        csr: None,
+        validity_days: 30,
+        address: None,
+        routes: Vec::new(),
+        idempotency_key: None,
+    };
     platform.provision_client(&admin, ask).await?;
     until(&platform, &admin, alice.id, ClientStatus::Active).await?;
     let delivered = platform.deliver_profile(&admin, &alice.id.to_string()).await?;

@@ -80,6 +80,8 @@ async fn main() -> Result<()> {
     let input = provision_client::ProvisionClientInput {
         client_id: client.id.clone(),
         csr: None,
+        address: None,
+        routes: None,
         validity_days: Some(30),
         idempotency_key: None,
     };

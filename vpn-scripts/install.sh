@@ -38,6 +38,8 @@ install.sh                                                  upgrade, all options
   --network CIDR         10.88.0.0/24, from /16 to /29: the addresses of the clients
   --local ADDRESS        address that OpenVPN listens on; all when left out
   --dev tun|tunN         tun
+  --static-addresses N   0: so many at the end of the network are for clients with an address
+                         of their own, and given to nobody else
   --crl-days N           30: how long a CRL is valid; a timer renews it every day
   --help
 END
@@ -60,8 +62,8 @@ tab=$(printf '\t')
 
 # --- options ----------------------------------------------------------------------
 
-remembered='remote ssh_host user state port proto network local dev crl_days'
-remote='' ssh_host='' user='' state='' port='' proto='' network='' local='' dev='' crl_days=''
+remembered='remote ssh_host user state port proto network local dev static_addresses crl_days'
+remote='' ssh_host='' user='' state='' port='' proto='' network='' local='' dev='' static_addresses='' crl_days=''
 keys=
 
 options_read() {
@@ -80,6 +82,7 @@ options_read() {
       --network) network=$2 ;;
       --local) local=$2 ;;
       --dev) dev=$2 ;;
+      --static-addresses) static_addresses=$2 ;;
       --crl-days) crl_days=$2 ;;
       *) bad "$1 is not known" ;;
     esac
@@ -98,7 +101,7 @@ options_recall() {
 
 options_check() {
   : "${user:=vpn-host}" "${state:=/var/lib/vpn-host}" "${port:=1194}" "${proto:=udp}"
-  : "${network:=10.88.0.0/24}" "${dev:=tun}" "${crl_days:=30}"
+  : "${network:=10.88.0.0/24}" "${dev:=tun}" "${static_addresses:=0}" "${crl_days:=30}"
   [ -n "$remote" ] || bad '--remote is missing: the name or address that VPN clients connect to'
   : "${ssh_host:=$remote}"
   case $ssh_host in [!A-Za-z0-9:]* | *[!A-Za-z0-9.:-]*) bad '--ssh-host must be a host name or an address' ;; esac
@@ -184,7 +187,7 @@ place() {
 begin() {
   [ "$(id -u)" -eq 0 ] || die 77 'only root can install; run it with sudo'
   here=$(cd -P -- "${0%/*}" && pwd)
-  for file in gate vpn-host setup sessions crl; do
+  for file in gate vpn-host setup sessions crl tls-crypt-v2-verify; do
     [ -x "$here/libexec/$file" ] || die 66 "libexec/$file is missing next to install.sh; unpack the whole release"
   done
   [ -r /etc/debian_version ] || die 69 'this is no Debian; install.sh knows Debian 12 only'
@@ -268,7 +271,8 @@ scripts_switch() {
 state_directory() {
   [ -d "$state" ] || install -d -m 0711 -o "$user" -g "$(id -g "$user")" "$state" || die 74 "cannot make $state; make its parent directory"
   set -- --state "$state" --remote "$remote" --port "$port" --proto "$proto" --network "$network" --dev "$dev" \
-    --crl-days "$crl_days" --management "$run/management.sock" --pidfile "$run/openvpn.pid" --ssh-user "$user"
+    --crl-days "$crl_days" --management "$run/management.sock" --pidfile "$run/openvpn.pid" --ssh-user "$user" \
+    --static-addresses "$static_addresses" --scripts "$link"
   [ -z "$local" ] || set -- "$@" --local "$local"
   as_account "$versions/$version/setup" "$@" >"$work/setup" || die "$?" 'setup failed; its message is above'
 }
@@ -336,7 +340,7 @@ RuntimeDirectory=vpn-host
 RuntimeDirectoryMode=0755
 ExecStart=/usr/sbin/openvpn --suppress-timestamps --config $state/server/openvpn.conf
 CapabilityBoundingSet=CAP_IPC_LOCK CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_NET_RAW CAP_SETGID CAP_SETUID CAP_SETPCAP CAP_SYS_CHROOT CAP_DAC_OVERRIDE CAP_AUDIT_WRITE
-LimitNPROC=10
+LimitNPROC=100
 DeviceAllow=/dev/null rw
 DeviceAllow=/dev/net/tun rw
 ProtectSystem=true
@@ -405,7 +409,9 @@ services_start() {
   place "$etc/openvpn.started" <"$work/openvpn"
 }
 
-openvpn_input() { sha256sum "$units/vpn-host-openvpn.service" "$state/server/openvpn.conf" "$state/server/server.crt"; }
+openvpn_input() {
+  sha256sum "$units/vpn-host-openvpn.service" "$state/server/openvpn.conf" "$state/server/server.crt" "$state/server/tls-crypt-v2.key"
+}
 
 services_by_hand() {
   cat <<END
@@ -415,7 +421,7 @@ systemd does not run here, so nothing was started. At every start of the machine
   mkdir -p $run && /usr/sbin/openvpn --daemon vpn-host --config $state/server/openvpn.conf
 Every day, as $user, from cron for example (OpenVPN refuses everybody once the CRL has expired):
   printf 'vpn-host 1\nverb=crl\nend=20\n' | $link/vpn-host $state
-Now: an sshd that runs already needs a reload, an OpenVPN that runs a restart if options changed.
+Now: an sshd that runs already needs a reload, an OpenVPN that runs a restart if options or the version changed.
 END
 }
 

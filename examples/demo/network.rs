@@ -82,7 +82,7 @@ impl<'a> Network<'a> {
     }
 
     /// The holder of the profile stays out.
-    pub(crate) async fn refuses(&mut self, profile: &str, name: &str, report: &Report) -> Result<()> {
+    pub(crate) async fn refuses(&mut self, profile: &str, report: &Report) -> Result<()> {
         match self {
             Self::Tunnel { tunnel, client } => {
                 if let Some(client) = client.take() {
@@ -90,7 +90,7 @@ impl<'a> Network<'a> {
                 }
                 let seen = tunnel.server_log().len();
                 let client = tunnel.connect(profile)?;
-                let line = refusal(tunnel, seen, name).await?;
+                let line = refusal(tunnel, seen, profile).await?;
                 ensure!(!client.log().contains("Initialization Sequence Completed"), "the revoked client connected");
                 ensure!(tunnel.ping(1).await?.received == 0, "the revoked client has a tunnel");
                 client.stop().await;
@@ -110,14 +110,16 @@ impl<'a> Network<'a> {
 }
 
 /// Waits until the server has logged that it refused this client. The client itself is told nothing.
-async fn refusal(tunnel: &Tunnel, seen: usize, name: &str) -> Result<String> {
+/// The first line of a profile names its serial.
+async fn refusal(tunnel: &Tunnel, seen: usize, profile: &str) -> Result<String> {
+    let serial = profile.split_whitespace().nth(2).context("the profile does not name its serial")?;
+    let refusal = format!("the serial {serial} is not admitted");
     let wait = async {
         loop {
             let log = tunnel.server_log();
             let fresh = log.get(seen..).unwrap_or_default();
-            let found = fresh.lines().find(|line| line.contains("revoked") && line.contains(&format!("CN={name}")));
-            if let Some(line) = found {
-                return line.find("VERIFY").and_then(|at| line.get(at..)).unwrap_or(line).to_owned();
+            if let Some(line) = fresh.lines().find(|line| line.contains(&refusal)) {
+                return line.to_owned();
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -54,7 +54,7 @@ impl<'a> Story<'a> {
 
         self.revoke(&id).await?;
         self.network.has_ended_the_session(self.report).await?;
-        self.network.refuses(&profile, NAME, self.report).await?;
+        self.network.refuses(&profile, self.report).await?;
         self.stays_out(&id).await
     }
 

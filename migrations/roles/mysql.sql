@@ -13,9 +13,11 @@ GRANT SELECT, INSERT, UPDATE ON clients TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON jobs TO 'vpn_app'@'%';
 GRANT SELECT, INSERT ON audit_log TO 'vpn_app'@'%';
 GRANT SELECT, UPDATE ON audit_head TO 'vpn_app'@'%';
+GRANT SELECT, INSERT, UPDATE ON approvals TO 'vpn_app'@'%';
 GRANT SELECT ON audit_seals TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON tokens TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON profiles TO 'vpn_app'@'%';
+GRANT SELECT, INSERT, UPDATE ON profile_links TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, DELETE ON idempotency_keys TO 'vpn_app'@'%';
 
 GRANT SELECT ON settings TO 'vpn_auditor'@'%';

@@ -10,9 +10,10 @@
 GRANT USAGE ON SCHEMA public TO vpn_app, vpn_auditor;
 
 GRANT SELECT ON settings, servers, server_contacts, clients, jobs, audit_log, audit_head, audit_seals,
-  tokens, profiles, idempotency_keys TO vpn_app;
-GRANT INSERT ON servers, server_contacts, clients, jobs, audit_log, tokens, profiles, idempotency_keys TO vpn_app;
-GRANT UPDATE ON server_contacts, clients, jobs, audit_head, tokens, profiles TO vpn_app;
+  tokens, profiles, profile_links, approvals, idempotency_keys TO vpn_app;
+GRANT INSERT ON servers, server_contacts, clients, jobs, audit_log, tokens, profiles, profile_links, approvals,
+  idempotency_keys TO vpn_app;
+GRANT UPDATE ON server_contacts, clients, jobs, audit_head, tokens, profiles, profile_links, approvals TO vpn_app;
 GRANT UPDATE (state, host_key) ON servers TO vpn_app;
 GRANT DELETE ON idempotency_keys TO vpn_app;
 

@@ -6,9 +6,14 @@ use anyhow::{Context as _, Result, ensure};
 use secrecy::SecretString;
 use vpn_core::{
     backup::{self, BackupError, Restore},
-    domain::{Caller, Client, Fence, JobKind, Role, TokenId},
+    domain::{
+        Approval, ApprovalId, ApprovalState, Caller, Client, ClientId, Credential, Fence, JobKind, JwtId, Operation,
+        RequestId, Role, Scopes, TokenId,
+    },
     service::verify_audit_log,
-    store::{AuditFilter, IdempotencyRecord, NewProfile, NewToken, PageRequest, Remembered, Store, StoreError},
+    store::{
+        AuditFilter, Decision, IdempotencyRecord, NewProfile, NewToken, PageRequest, Remembered, Store, StoreError,
+    },
     vault::Vault,
 };
 use vpn_tests::{Database, Db, World, failure, on_every_database, platform::caller, told};
@@ -93,6 +98,45 @@ async fn populate(world: &World, vault: &Vault) -> Result<()> {
     let record = IdempotencyRecord { operation: "createClient".to_owned(), request_hash: [7; 32], result };
     tx.remember("ada", "request-17", &record).await?;
     tx.commit(told(), []).await?;
+    for (state, by) in [
+        (ApprovalState::Pending, None),
+        (ApprovalState::Approved, Some("omar")),
+        (ApprovalState::Denied, Some("omar")),
+        (ApprovalState::Expired, None),
+    ] {
+        approval(world, waiting.id, state, by).await?;
+    }
+    Ok(())
+}
+
+async fn approval(world: &World, client: ClientId, state: ApprovalState, by: Option<&str>) -> Result<()> {
+    let mut tx = world.store().begin().await?;
+    let new = Approval {
+        id: ApprovalId::generate(&world.ambient),
+        operation: Operation::RevokeClient,
+        input: serde_json::json!({ "clientId": client.to_string() }),
+        client_id: Some(client),
+        requested_by: "olga".parse()?,
+        role: Role::Operator,
+        scopes: Scopes::ALL,
+        credential: Credential::Jwt(JwtId::of("a token")),
+        request_id: RequestId::generate(&world.ambient),
+        requested_at: tx.at(),
+        expires_at: tx.at().plus(Duration::from_hours(1)),
+        stored: ApprovalState::Pending,
+        decided_by: None,
+        decided_at: None,
+        reason: None,
+        job_id: None,
+    };
+    tx.insert_approval(&new).await?;
+    if state != ApprovalState::Pending {
+        tx.decide_approval(new.id, &Decision { state, by, reason: None, job_id: None }).await?;
+    }
+    let (read, _) = tx.approval(new.id).await?;
+    let read = read.context("an approval")?;
+    ensure!((read.stored, read.credential, &read.input) == (state, new.credential, &new.input), "{read:?}");
+    tx.commit(told(), []).await?;
     Ok(())
 }
 
@@ -163,7 +207,7 @@ async fn a_backup_restored_into_any_database_has_every_row_as_it_was(world: Worl
     let text = before.join("\n");
     assert!(!text.contains(&"5e".repeat(32)), "the profile key is not in it");
     let mut was = by_table(&before)?;
-    assert_eq!(was.len(), 8, "every table has a row");
+    assert_eq!(was.len(), 9, "every table has a row");
     let log = was.remove("audit_log").context("entries")?;
 
     for database in [Database::Sqlite, Database::Postgres, Database::MariaDb] {

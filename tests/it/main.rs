@@ -9,6 +9,8 @@ mod examples;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod guards;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 mod host_fails;
@@ -28,6 +30,8 @@ mod restore;
 mod service;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod subscribers;
 #[cfg(test)]
 mod vpnctl;
 #[cfg(test)]

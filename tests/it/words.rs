@@ -54,13 +54,18 @@ fn stored_words_are_stable() -> Result<()> {
 #[test]
 fn a_jobs_input_is_stored_in_this_form() -> Result<()> {
     for (input, text) in [
+        (JobInput::Provision(ProvisionInput::for_days(30)), r#"{"kind":"provision","validity_days":30}"#),
         (
-            JobInput::Provision(ProvisionInput { validity_days: 30, csr: None }),
-            r#"{"kind":"provision","validity_days":30}"#,
+            JobInput::Provision(ProvisionInput { csr: Some("PEM".to_owned()), ..ProvisionInput::for_days(1) }),
+            r#"{"kind":"provision","validity_days":1,"csr":"PEM"}"#,
         ),
         (
-            JobInput::Provision(ProvisionInput { validity_days: 1, csr: Some("PEM".to_owned()) }),
-            r#"{"kind":"provision","validity_days":1,"csr":"PEM"}"#,
+            JobInput::Provision(ProvisionInput {
+                address: Some("10.88.0.250".parse()?),
+                routes: vec!["10.20.0.0/16".parse()?],
+                ..ProvisionInput::for_days(1)
+            }),
+            r#"{"kind":"provision","validity_days":1,"address":"10.88.0.250","routes":["10.20.0.0/16"]}"#,
         ),
         (
             JobInput::Revoke(RevokeInput { reason: "laptop stolen".to_owned() }),

@@ -88,7 +88,7 @@ pub fn hosts(host: &VpnHost) -> Result<Hosts> {
 /// What a provision asks for.
 #[must_use]
 pub const fn input() -> ProvisionInput {
-    ProvisionInput { validity_days: 30, csr: None }
+    ProvisionInput::for_days(30)
 }
 
 /// Somebody to work for: a client, a job, and a fence from a real lock.

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use aws_lc_rs::{
     rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
 use serde_json::{Value, json};
@@ -32,12 +32,6 @@ impl SigningKey {
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
         let secret = EncodingKey::from_ec_der(pkcs8.ok().context("a key")?.as_ref());
         Ok(Self { id: id.to_owned(), algorithm: Algorithm::ES256, secret })
-    }
-
-    /// For `EdDSA`.
-    pub fn ed25519(id: &str) -> Result<Self> {
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).ok().context("a key")?;
-        Ok(Self { id: id.to_owned(), algorithm: Algorithm::EdDSA, secret: EncodingKey::from_ed_der(pkcs8.as_ref()) })
     }
 
     /// Its public half (RFC 7517).

@@ -18,7 +18,7 @@ use vpn_core::{
     jobs::{JobPolicy, RetryPolicy, SweepPolicy},
     lock::LockPolicy,
     sandbox::{Options, Sandbox, VpnHost, random_hex},
-    service::{CreateClient, Platform, ProvisionClient, Queued, RegisterServer, RevokeClient},
+    service::{CreateClient, Platform, Policy, ProvisionClient, Queued, RegisterServer, RevokeClient},
     store::{AuditFilter, ClientFilter, PageRequest},
     vault::Vault,
     worker::{self, WorkerError},
@@ -89,7 +89,8 @@ impl TestPlatform {
         let ambient = Ambient::system();
         let vault = Vault::new(&SecretString::from("5e".repeat(32)))?;
         let url = SecretString::from(sandbox.redis()?.url());
-        let platform = Platform::connect(db.store.clone(), &url, vault.clone(), ambient.clone(), MAX_ATTEMPTS)?;
+        let platform = Platform::connect(db.store.clone(), &url, vault.clone(), ambient.clone(), MAX_ATTEMPTS)?
+            .with_policy(Policy { public_url: Some("https://vpn.example.org".to_owned()), ..Policy::default() });
         let faults = Arc::new(FaultyTransport::before(hosts::transport(hosts::options(host))?));
         let admin = caller("ada", Role::Admin)?;
         let input = RegisterServer {
@@ -151,7 +152,14 @@ impl TestPlatform {
 
     /// Asks for a provision.
     pub async fn provision(&self, id: ClientId) -> Result<Queued, vpn_core::Error> {
-        let input = ProvisionClient { client_id: id.to_string(), csr: None, validity_days: 30, idempotency_key: None };
+        let input = ProvisionClient {
+            client_id: id.to_string(),
+            csr: None,
+            validity_days: 30,
+            address: None,
+            routes: Vec::new(),
+            idempotency_key: None,
+        };
         self.platform.provision_client(&self.admin, input).await
     }
 

@@ -115,7 +115,7 @@ impl World {
     #[must_use]
     pub fn new_job(&self, client_id: ClientId, kind: JobKind) -> NewJob {
         let input = match kind {
-            JobKind::Provision => JobInput::Provision(ProvisionInput { validity_days: 30, csr: None }),
+            JobKind::Provision => JobInput::Provision(ProvisionInput::for_days(30)),
             JobKind::Revoke => JobInput::Revoke(RevokeInput { reason: "laptop stolen".to_owned() }),
         };
         NewJob {

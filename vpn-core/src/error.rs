@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use crate::{
-    domain::Permission, host::CertificateFault, oidc::ProviderError, queue::QueueError, store::StoreError,
-    vault::VaultError,
+    domain::Permission, host::CertificateFault, oidc::ProviderError, queue::QueueError, service::Awaited,
+    store::StoreError, vault::VaultError,
 };
 
-/// Why a use case did not do what it was asked. Nothing was changed.
+/// Why a use case did not do what it was asked. Nothing was changed, but for a request that awaits approval.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The caller can put it right.
@@ -26,6 +26,9 @@ pub enum Error {
     /// The caller's role does not include it, or their token does not reach it.
     #[error("this needs the permission `{}`, which the role and scopes of this token do not include", .0.as_str())]
     Forbidden(Permission),
+    /// It needs a second person, and waits for one: that, and nothing else, was stored.
+    #[error("this needs a second person: it waits as {} for somebody else's approval", .0.seen.approval.id)]
+    AwaitsApproval(Box<Awaited>),
     /// The database failed.
     #[error("the database failed: {0}")]
     Store(#[from] StoreError),
@@ -63,6 +66,8 @@ pub enum RejectionCode {
     ProfileGone,
     /// The idempotency key was used for something else.
     IdempotencyKeyReused,
+    /// A second person has to do it.
+    SamePerson,
 }
 
 impl RejectionCode {
@@ -76,6 +81,7 @@ impl RejectionCode {
             Self::WrongState => "WRONG_STATE",
             Self::ProfileGone => "PROFILE_GONE",
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
+            Self::SamePerson => "SAME_PERSON",
         }
     }
 }
@@ -88,6 +94,7 @@ impl Error {
             Self::Rejected(rejection) => rejection.code.as_str(),
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::Forbidden(_) => "FORBIDDEN",
+            Self::AwaitsApproval(_) => "AWAITS_APPROVAL",
             Self::Store(error) if error.is_retryable() => "SERVICE_UNAVAILABLE",
             Self::Queue(_) | Self::Provider(_) => "SERVICE_UNAVAILABLE",
             Self::TooManyAttempts(_) => "TOO_MANY_ATTEMPTS",

@@ -16,7 +16,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::{
     audit::AuditEntry,
     clock::Timestamp,
-    domain::{Client, ClientId, ClientStatus, Job, JobFailure, JobId, JobKind, JobState, Step},
+    domain::{
+        ApprovalId, ApprovalState, Client, ClientId, ClientStatus, Job, JobFailure, JobId, JobKind, JobState,
+        Operation, Step,
+    },
     error::Error,
     store::{Store, StoreError},
 };
@@ -131,6 +134,47 @@ impl JobEvent {
             at: entry.columns.at,
             client_id: entry.columns.client_id.as_deref()?.parse().ok()?,
             job: JobProgress::of_entry(entry)?,
+        })
+    }
+}
+
+/// Something was asked for that needs a second person, or was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApprovalEvent {
+    /// Hand it back to go on behind this event.
+    pub cursor: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Which request.
+    pub approval_id: ApprovalId,
+    /// What is to be done.
+    pub operation: Operation,
+    /// Where it was.
+    pub state: ApprovalState,
+    /// Who asked.
+    pub requested_by: String,
+    /// Who did what this tells of.
+    pub actor: String,
+}
+
+impl ApprovalEvent {
+    /// The event that an entry is; `None` when it is not about an approval.
+    #[must_use]
+    pub fn of_entry(entry: &AuditEntry) -> Option<Self> {
+        let state = match entry.columns.action.strip_prefix("approval.")? {
+            "requested" => ApprovalState::Pending,
+            other => other.parse().ok()?,
+        };
+        let detail = entry.detail();
+        let text = |key: &str| detail.get(key).and_then(serde_json::Value::as_str);
+        Some(Self {
+            cursor: entry.seq,
+            at: entry.columns.at,
+            approval_id: text("approvalId")?.parse().ok()?,
+            operation: text("operation")?.parse().ok()?,
+            state,
+            requested_by: text("requestedBy")?.to_owned(),
+            actor: entry.columns.actor.clone(),
         })
     }
 }

@@ -4,7 +4,10 @@ use std::{net::IpAddr, time::Duration};
 
 use async_graphql::{Request, Response, ServerError};
 use futures_util::{future::BoxFuture, stream::BoxStream};
-use vpn_core::domain::{Caller, RequestId};
+use vpn_core::{
+    domain::{Caller, RequestId},
+    service::Taken,
+};
 
 /// Who asks, and the answers.
 pub trait Api: Send + Sync + 'static {
@@ -26,6 +29,10 @@ pub trait Api: Send + Sync + 'static {
 
     /// Runs an operation of any kind; a subscription gives many answers.
     fn subscribe(&self, request: Request, caller: Caller) -> BoxStream<'static, Response>;
+
+    /// Takes the profile that a link leads to; its secret is all that is asked for. The error has the code
+    /// `SERVICE_UNAVAILABLE` or `INTERNAL_SERVER_ERROR`.
+    fn take_profile<'a>(&'a self, secret: &'a str, request: RequestId) -> BoxFuture<'a, Result<Taken, ServerError>>;
 
     /// Whether the service can do its work.
     fn readiness(&self) -> BoxFuture<'_, Readiness>;

@@ -1,7 +1,10 @@
 //! Errors as GraphQL has them. The only place where errors of the core become errors of the API.
 
 use async_graphql::{Error, ErrorExtensions as _, ServerError};
-use vpn_core::error::{Error as CoreError, Rejection, RejectionCode};
+use vpn_core::{
+    error::{Error as CoreError, Rejection, RejectionCode},
+    service::Awaited,
+};
 
 use crate::schema::UserError;
 
@@ -66,14 +69,26 @@ pub(crate) fn retry_after(error: &ServerError) -> Option<u64> {
     }
 }
 
-/// A mutation's outcome: what it gives, and what the caller can put right, which is data. Faults
-/// stay errors.
-pub(crate) fn as_data<T>(outcome: Result<T, CoreError>) -> Result<(Option<T>, Vec<UserError>), Error> {
+/// What a mutation came to, all of which is data. Faults stay errors.
+pub(crate) struct Outcome<T> {
+    /// What it gives, if it was done.
+    pub(crate) done: Option<T>,
+    /// What waits for a second person, if it needs one.
+    pub(crate) awaited: Option<Awaited>,
+    /// What the caller can put right.
+    pub(crate) user_errors: Vec<UserError>,
+}
+
+pub(crate) fn as_data<T>(outcome: Result<T, CoreError>) -> Result<Outcome<T>, Error> {
     match outcome {
-        Ok(done) => Ok((Some(done), Vec::new())),
+        Ok(done) => Ok(Outcome { done: Some(done), awaited: None, user_errors: Vec::new() }),
+        Err(CoreError::AwaitsApproval(awaited)) => {
+            Ok(Outcome { done: None, awaited: Some(*awaited), user_errors: Vec::new() })
+        }
         Err(CoreError::Rejected(Rejection { code, field, message })) => {
             let field = field.map(|path| path.split('.').map(ToOwned::to_owned).collect());
-            Ok((None, vec![UserError { code: code.into(), message, field }]))
+            let user_errors = vec![UserError { code: code.into(), message, field }];
+            Ok(Outcome { done: None, awaited: None, user_errors })
         }
         Err(fault) => Err(told(fault)),
     }
@@ -130,10 +145,10 @@ mod tests {
     fn what_the_caller_can_put_right_is_data_and_a_fault_is_not() {
         let rejection =
             Rejection { code: RejectionCode::Invalid, field: Some("address.port"), message: "too high".into() };
-        let (done, errors) = as_data::<()>(Err(CoreError::Rejected(rejection))).expect("data");
-        assert!(done.is_none());
-        assert_eq!(errors[0].field.as_deref(), Some(["address".to_owned(), "port".to_owned()].as_slice()));
+        let outcome = as_data::<()>(Err(CoreError::Rejected(rejection))).expect("data");
+        assert!(outcome.done.is_none());
+        assert_eq!(outcome.user_errors[0].field.as_deref(), Some(["address".to_owned(), "port".to_owned()].as_slice()));
         assert!(as_data::<()>(Err(CoreError::Unauthenticated)).is_err());
-        assert!(matches!(as_data(Ok(7)), Ok((Some(7), errors)) if errors.is_empty()));
+        assert!(matches!(as_data(Ok(7)), Ok(Outcome { done: Some(7), user_errors, .. }) if user_errors.is_empty()));
     }
 }

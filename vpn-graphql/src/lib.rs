@@ -11,6 +11,7 @@
 //! | `operations` | the only operations that are run, where there is a list of them |
 //! | `schema` | queries, mutations, subscriptions, types |
 //! | `error` | the only place where errors of the core become GraphQL |
+//! | `profile_link`, `qr` | the page at `/profile`, where a link to a profile leads; its picture for phones |
 //! | `graphiql`, `health` | the page at `/graphiql`; `/healthz` and `/readyz` |
 
 mod address;
@@ -27,6 +28,8 @@ mod operations;
 mod options;
 mod patience;
 mod platform;
+mod profile_link;
+mod qr;
 mod router;
 mod schema;
 mod serve;

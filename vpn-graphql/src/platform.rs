@@ -6,7 +6,7 @@ use async_graphql::{Request, Response, ServerError};
 use futures_util::{FutureExt as _, future::BoxFuture, stream::BoxStream};
 use vpn_core::{
     domain::{Caller, RequestId},
-    service::{HealthStatus, Platform},
+    service::{HealthStatus, Platform, Taken},
 };
 
 use crate::{
@@ -52,6 +52,13 @@ impl Api for PlatformApi {
 
     fn subscribe(&self, request: Request, caller: Caller) -> BoxStream<'static, Response> {
         self.schema.execute_stream(self.with_scope(request, caller))
+    }
+
+    fn take_profile<'a>(&'a self, secret: &'a str, request: RequestId) -> BoxFuture<'a, Result<Taken, ServerError>> {
+        async move {
+            self.platform.take_profile(secret, request).await.map_err(|error| error::told_to_transport(&error))
+        }
+        .boxed()
     }
 
     fn readiness(&self) -> BoxFuture<'_, Readiness> {

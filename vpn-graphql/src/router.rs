@@ -19,6 +19,7 @@ use crate::{
     graphiql, health, http,
     options::HttpOptions,
     platform::PlatformApi,
+    profile_link,
     server::{Lifetime, Server},
     ws,
 };
@@ -38,6 +39,8 @@ pub fn routes(api: Arc<dyn Api>, options: HttpOptions, lifetime: Lifetime) -> Ro
     let mut routes = Router::new()
         .route("/graphql", any(http::graphql))
         .route("/graphql/ws", any(ws::upgrade))
+        .route("/profile", get(profile_link::page).post(profile_link::take))
+        .route("/profile/take.js", get(profile_link::script))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz));
     if graphiql {

@@ -5,14 +5,18 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail, ensure};
 use vpn_core::{
     audit::{Action, AuditEntry, JobAct},
-    domain::{Client, Job, JobKind, JobState, RequestId, Role, Scopes, Server, Step},
+    domain::{Client, Job, JobKind, JobState, Operation, RequestId, Role, Scopes, Server, Step},
+    error::Error,
     events::Events,
     host::Fault,
     jobs::{SweepPolicy, Sweeper},
     lock::LockPolicy,
     queue::Bell,
     sandbox::random_hex,
-    service::{CreateClient, CreateToken, ProvisionClient, RegisterServer, RetryJob, RevokeClient},
+    service::{
+        CreateClient, CreateProfileLink, CreateToken, ProvisionClient, RegisterServer, RetryJob, RevokeClient,
+        TwoPersonRule,
+    },
     store::{AuditFilter, Looked, PageRequest},
 };
 use vpn_tests::{
@@ -39,7 +43,9 @@ async fn everything_that_can_happen_leaves_an_entry() -> Result<()> {
         entries(&test.db.store).await?.into_iter().map(|entry| entry.columns.action).collect();
     let known: BTreeSet<String> = Action::all().map(|action| action.as_str().to_owned()).collect();
     // What an operator does by hand, on the log and after a restore, has tests of its own, which read these entries.
-    let by_hand = ["audit.sealed", "client.reconciled", "database.restored", "server.reconciled"].map(str::to_owned);
+    // So has what nobody decides in time.
+    let by_hand = ["approval.expired", "audit.sealed", "client.reconciled", "database.restored", "server.reconciled"]
+        .map(str::to_owned);
     assert_eq!(known.difference(&written).cloned().collect::<Vec<_>>(), by_hand);
     ensure!(written.is_subset(&known), "{written:?}");
     test.check().await
@@ -86,6 +92,7 @@ async fn refusals(test: &TestPlatform) -> Result<()> {
     ensure!(test.platform.authenticate(None, None, request).await.is_err());
     let viewer = caller("vera", Role::Viewer)?;
     ensure!(test.platform.audit_entry(&viewer, 1).await.is_err());
+    test.platform.take_profile("guessed", request).await?;
     Ok(())
 }
 
@@ -166,7 +173,14 @@ async fn act(test: &TestPlatform, mutation: &str, failed: &Job) -> Result<Action
         }
         "provisionClient" => {
             let client_id = test.client().await?.id.to_string();
-            let asked = ProvisionClient { client_id, csr: None, validity_days: 30, idempotency_key: None };
+            let asked = ProvisionClient {
+                client_id,
+                csr: None,
+                validity_days: 30,
+                address: None,
+                routes: Vec::new(),
+                idempotency_key: None,
+            };
             let job = platform.provision_client(admin, asked).await?.job;
             test.succeeded(job.id).await?;
             Action::Job(JobKind::Provision, JobAct::Requested)
@@ -189,6 +203,11 @@ async fn act(test: &TestPlatform, mutation: &str, failed: &Job) -> Result<Action
             platform.deliver_profile(admin, &client.id.to_string()).await?;
             Action::ProfileDelivered
         }
+        "createProfileLink" => {
+            let client_id = test.active().await?.id.to_string();
+            platform.create_profile_link(admin, CreateProfileLink { client_id, valid_for_minutes: 5 }).await?;
+            Action::LinkCreated
+        }
         "createToken" => {
             platform.create_token(admin, token).await?;
             Action::TokenCreated
@@ -197,6 +216,23 @@ async fn act(test: &TestPlatform, mutation: &str, failed: &Job) -> Result<Action
             let made = platform.create_token(admin, token).await?.token;
             platform.revoke_token(admin, &made.id.to_string()).await?;
             Action::TokenRevoked
+        }
+        "approveRequest" | "denyRequest" => {
+            let rule = TwoPersonRule { operations: Operation::ALL.into(), ..TwoPersonRule::default() };
+            let ruled = platform.clone().with_two_person_rule(rule);
+            let name = format!("laptop-{}", random_hex(6)?);
+            let client = CreateClient { name, server_id: test.server.id.to_string(), idempotency_key: None };
+            let Err(Error::AwaitsApproval(it)) = ruled.create_client(&caller("olga", Role::Operator)?, client).await
+            else {
+                bail!("it waits for nobody")
+            };
+            let id = it.seen.approval.id.to_string();
+            if mutation == "denyRequest" {
+                platform.deny_request(admin, &id, "not today").await?;
+                return Ok(Action::ApprovalDenied);
+            }
+            platform.approve_request(admin, &id).await?;
+            Action::ApprovalApproved
         }
         other => bail!("{other} is new: say here how it is called and what it leaves in the audit log"),
     })

@@ -34,6 +34,21 @@ async fn a_worker_that_is_killed_after_the_host_issued_leads_to_the_same_certifi
     Ok(())
 }
 
+/// The commit went through, and its worker takes it for failed: as when the reply to COMMIT is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_behind_the_last_commit_is_no_failure() -> Result<()> {
+    let (fleet, host) = super::fleet(Database::Sqlite).await?;
+    let worker = fleet.worker_that("activated=fail").await?;
+    let client = fleet.client().await?;
+    let job = fleet.provision(client.id).await?;
+    fleet.succeeded(job.id).await?;
+    worker.stop().await;
+    let told = fleet.actions(client.id).await?;
+    assert_eq!(told.last().map(String::as_str), Some("provision.succeeded"), "{told:?}");
+    fleet.check(&host.state).await?;
+    Ok(())
+}
+
 /// A database that is restarted in the middle of a step.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgres_that_restarts_under_a_job_costs_an_attempt_at_most() -> Result<()> {

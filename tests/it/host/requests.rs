@@ -30,9 +30,16 @@ async fn a_request_has_these_lines_and_counts_its_bytes() -> Result<()> {
     let (hosts, server) = (Hosts::over(wire.clone()), hosts::server(hosts::shared().await?)?);
     let errand = Errand::new().await?;
     let csr = csr::make().await?.request;
-    let signed = ProvisionInput { validity_days: 3650, csr: Some(csr.replace('\n', "\r\n")) };
+    let signed = ProvisionInput { csr: Some(csr.replace('\n', "\r\n")), ..ProvisionInput::for_days(3650) };
+    let placed = ProvisionInput {
+        address: Some("10.88.0.250".parse()?),
+        routes: vec!["10.20.0.0/16".parse()?, "192.0.2.0/24".parse()?],
+        ..ProvisionInput::for_days(30)
+    };
     ensure!(hosts.issue(errand.at(&server), &hosts::input()).await.is_err());
     ensure!(hosts.issue(errand.at(&server), &signed).await.is_err());
+    ensure!(hosts.issue(errand.at(&server), &placed).await.is_err());
+    ensure!(hosts.issue_again(errand.at(&server)).await.is_err());
     ensure!(hosts.acknowledge(errand.at(&server)).await.is_err());
     ensure!(hosts.revoke(errand.at(&server)).await.is_err());
     ensure!(hosts.kill(errand.at(&server)).await.is_err());
@@ -51,6 +58,8 @@ async fn a_request_has_these_lines_and_counts_its_bytes() -> Result<()> {
     let expected = [
         ("issue", "days=30\n".to_owned()),
         ("sign", format!("days=3650\n{csr}")),
+        ("issue", "days=30\naddress=10.88.0.250\nroute=10.20.0.0/16\nroute=192.0.2.0/24\n".to_owned()),
+        ("issue", String::new()),
         ("ack", String::new()),
         ("revoke", String::new()),
         ("kill", String::new()),

@@ -58,7 +58,7 @@ async fn a_signed_request_certifies_its_own_key_and_our_name() -> Result<()> {
     let (hosts, server, errand) = (hosts::hosts(host)?, hosts::server(host)?, Errand::new().await?);
     let csr = csr::make().await?;
     check_csr(&csr.request)?;
-    let input = ProvisionInput { validity_days: 30, csr: Some(csr.request) };
+    let input = ProvisionInput { csr: Some(csr.request), ..ProvisionInput::for_days(30) };
     let first = hosts.issue(errand.at(&server), &input).await?;
     assert_eq!(first.key, KeyState::Absent);
     ensure!(!first.profile.expose_secret().contains("PRIVATE KEY"));
@@ -71,7 +71,7 @@ async fn a_signed_request_certifies_its_own_key_and_our_name() -> Result<()> {
     assert_eq!(second.profile.expose_secret(), first.profile.expose_secret());
     hosts.acknowledge(errand.at(&server)).await?;
 
-    let other = ProvisionInput { validity_days: 30, csr: Some(csr::make().await?.request) };
+    let other = ProvisionInput { csr: Some(csr::make().await?.request), ..ProvisionInput::for_days(30) };
     for input in [other, hosts::input()] {
         let refused = error(hosts.issue(errand.at(&server), &input).await)?;
         ensure!(matches!(refused.kind(), HostErrorKind::Conflict(_)), "{refused}");

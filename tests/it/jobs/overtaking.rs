@@ -13,6 +13,8 @@ async fn a_provision_that_waits_is_canceled(test: TestPlatform) -> Result<()> {
     let client = test.client().await?;
     let provision = test.provision(client.id).await?.job;
     let revoke = test.revoke(client.id).await?.job;
+    let canceled = test.platform.job(&test.admin, provision.id).await?.map(|job| job.state);
+    assert_eq!(canceled, Some(JobState::Canceled), "by the request itself, before any worker comes");
     let worker = test.worker()?;
     assert_eq!(test.finished(provision.id).await?.state, JobState::Canceled);
     test.succeeded(revoke.id).await?;

@@ -67,8 +67,14 @@ async fn with_a_csr_the_key_never_leaves_its_owner() -> Result<()> {
     let worker = test.worker()?;
     let client = test.client().await?;
     let csr = csr::make().await?.request;
-    let input =
-        ProvisionClient { client_id: client.id.to_string(), csr: Some(csr), validity_days: 30, idempotency_key: None };
+    let input = ProvisionClient {
+        client_id: client.id.to_string(),
+        csr: Some(csr),
+        validity_days: 30,
+        address: None,
+        routes: Vec::new(),
+        idempotency_key: None,
+    };
     let job = test.platform.provision_client(&test.admin, input).await?.job;
     test.succeeded(job.id).await?;
     let delivered = test.platform.deliver_profile(&test.admin, &client.id.to_string()).await?;

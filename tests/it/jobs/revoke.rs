@@ -3,12 +3,13 @@
 use anyhow::{Context as _, Result};
 use vpn_core::{
     audit::AuditEntry,
-    domain::{Claim, Client, ClientId, ClientStatus},
+    domain::{Claim, Client, ClientId, ClientStatus, JobState},
     error::{Error, RejectionCode},
     host::Fault,
+    service::{RetryJob, RevokeClient},
     store::{AuditFilter, PageRequest},
 };
-use vpn_tests::{Database, TestPlatform, hosts, whole_on_every_database};
+use vpn_tests::{Database, TestPlatform, hosts, platform::MAX_ATTEMPTS, whole_on_every_database};
 
 whole_on_every_database!(a_revoked_client_is_in_the_crl_and_stays_out);
 
@@ -75,6 +76,50 @@ async fn a_client_that_was_never_let_in_can_be_shut_out() -> Result<()> {
     let job = test.provision(next.id).await?.job;
     test.succeeded(job.id).await?;
     worker.drain().await
+}
+
+#[tokio::test]
+async fn a_profile_is_gone_from_the_request_on() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    let worker = test.worker()?;
+    let client = test.active().await?;
+    worker.drain().await?;
+    test.revoke(client.id).await?;
+    let profile = test.platform.deliver_profile(&test.admin, &client.id.to_string()).await;
+    assert!(matches!(profile, Err(Error::Rejected(no)) if no.code == RejectionCode::ProfileGone));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_failed_revocation_is_asked_for_anew_and_an_old_key_gives_the_old_answer() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    let client = test.client().await?;
+    let ask = async |key: &str| {
+        let (client_id, idempotency_key) = (client.id.to_string(), Some(key.to_owned()));
+        let input = RevokeClient { client_id, reason: "lost".into(), idempotency_key };
+        Ok::<_, Error>(test.platform.revoke_client(&test.admin, input).await?.job.id)
+    };
+    let first = ask("first").await?;
+    assert_eq!(ask("second").await?, first, "one revocation is enough");
+    for _ in 0..MAX_ATTEMPTS {
+        test.faults.plan("revoke", Fault::Unreachable);
+    }
+    let worker = test.worker()?;
+    assert_eq!(test.finished(first).await?.state, JobState::Failed);
+    for key in ["first", "second"] {
+        assert_eq!(ask(key).await?, first, "{key}");
+    }
+    let anew = ask("third").await?;
+    assert_ne!(anew, first);
+    test.succeeded(anew).await?;
+    // The failed one is not tried again where there is nothing left to do, nor one that did not fail.
+    for (job, why) in [(first, "revoked already"), (anew, "only a failed job")] {
+        let input = RetryJob { job_id: job.to_string(), idempotency_key: None };
+        let refused = test.platform.retry_job(&test.admin, input).await;
+        assert!(matches!(&refused, Err(Error::Rejected(no)) if no.message.contains(why)), "{refused:?}");
+    }
+    worker.drain().await?;
+    test.check().await
 }
 
 #[tokio::test]

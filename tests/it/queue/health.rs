@@ -38,6 +38,18 @@ async fn rings_are_counted_where_they_are() -> Result<()> {
 }
 
 #[tokio::test]
+async fn two_workers_are_two() -> Result<()> {
+    let sandbox = redis().await?;
+    let (bell, url) = (bell(&sandbox)?, sandbox.redis()?.url());
+    let workers = [Worker::start(&url, Recorder::new(), 1)?, Worker::start(&url, Recorder::new(), 1)?];
+    eventually("both are heard of", || async { Ok(bell.health().await?.workers == 2) }).await?;
+    for worker in workers {
+        worker.stop().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_queue_that_cannot_be_reached_says_so() -> Result<()> {
     let sandbox = redis().await?;
     let bell = bell(&sandbox)?;

@@ -89,7 +89,7 @@ async fn nothing_is_replaced(world: World) -> Result<()> {
             ),
             (
                 "tokens",
-                "SELECT id, principal, 'admin', secret_hash, created_by, created_at, expires_at, NULL, NULL, NULL FROM tokens",
+                "SELECT id, principal, 'admin', secret_hash, created_by, created_at, expires_at, NULL, NULL, NULL, 'read' FROM tokens",
             ),
             ("profiles", "SELECT client_id, sealed, 0, stored_at, NULL, NULL, NULL FROM profiles"),
         ] {

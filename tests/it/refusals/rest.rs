@@ -1,8 +1,8 @@
 //! Servers, tokens, profiles: what is fixed stays fixed.
 
 use anyhow::Result;
-use vpn_core::domain::{JobKind, Role, TokenId};
-use vpn_core::store::{NewProfile, NewToken};
+use vpn_core::domain::{JobKind, LinkId, Role, TokenId};
+use vpn_core::store::{NewLink, NewProfile, NewToken};
 use vpn_tests::{World, attack::Attacker, on_every_database, told};
 
 on_every_database!(
@@ -11,6 +11,7 @@ on_every_database!(
     a_token_is_born_alive,
     a_profile_that_is_gone_stays_gone,
     a_profile_is_born_sealed,
+    a_link_keeps_its_end_and_is_used_once,
 );
 
 async fn what_a_server_is_cannot_be_changed(world: World) -> Result<()> {
@@ -131,4 +132,36 @@ async fn a_profile_is_born_sealed(world: World) -> Result<()> {
         attacker.refused("profiles: illegal insert", sql).await?;
     }
     Ok(())
+}
+
+async fn a_link_keeps_its_end_and_is_used_once(world: World) -> Result<()> {
+    let client_id = world.client().await?.id;
+    let mut tx = world.store().begin().await?;
+    let new = NewLink {
+        id: LinkId::generate(&world.ambient),
+        client_id,
+        secret_hash: [7; 32],
+        created_by: "alice".to_owned(),
+        expires_at: tx.at().plus(std::time::Duration::from_hours(1)),
+    };
+    tx.insert_link(&new).await?;
+    tx.use_link(new.id).await?;
+    tx.commit(told(), []).await?;
+    let mut attacker = Attacker::on(&world.db).await?;
+    let other_secret = format!("secret_hash = {}", attacker.bytes(&[8; 32]));
+    for (words, change) in [
+        ("profile_links: immutable column", "expires_at = expires_at + 1"),
+        ("profile_links: immutable column", "created_by = 'mallory'"),
+        ("profile_links: immutable column", &other_secret),
+        ("profile_links: set once", "used_at = NULL"),
+        ("profile_links: set once", "used_at = 1"),
+    ] {
+        attacker.refused(words, format!("UPDATE profile_links SET {change} WHERE id = '{}'", new.id)).await?;
+    }
+    attacker.refused("profile_links: DELETE refused", "DELETE FROM profile_links").await?;
+    let hash = attacker.bytes(&[9; 32]);
+    let columns = "(id, client_id, secret_hash, created_by, created_at, expires_at, used_at)";
+    let born_used =
+        format!("INSERT INTO profile_links {columns} VALUES ('lnk_0', '{client_id}', {hash}, 'mallory', 1, 2, 1)");
+    attacker.refused("profile_links: illegal insert", born_used).await
 }

@@ -42,9 +42,9 @@ async fn certificates_that_were_handed_out_can_be_kept() -> Result<()> {
     test.check().await
 }
 
-/// The host can still hand out what it made: the client is recorded, and provisioned as usual.
+/// The profile was acknowledged, and its owner has the key: the client is recorded, and active.
 #[tokio::test]
-async fn a_signed_certificate_is_kept_as_a_pending_client() -> Result<()> {
+async fn a_signed_certificate_is_kept_as_an_active_client() -> Result<()> {
     let host = hosts::private().await?;
     let vpn = host.host()?;
     let before = TestPlatform::with_host(Database::Sqlite, vpn, vpn.port, &vpn.host_key).await?;
@@ -57,21 +57,20 @@ async fn a_signed_certificate_is_kept_as_a_pending_client() -> Result<()> {
         client_id: client.id.to_string(),
         csr: Some(csr::make().await?.request),
         validity_days: 30,
+        address: None,
+        routes: Vec::new(),
         idempotency_key: None,
     };
-    let job = before.platform.provision_client(&before.admin, input.clone()).await?.job;
+    let job = before.platform.provision_client(&before.admin, input).await?.job;
     before.succeeded(job.id).await?;
     worker.drain().await?;
 
     let test = before.restored(&file, Database::Sqlite).await?;
     let shown = plan(&test, true).await?;
-    assert_eq!(acts(&shown), [("gil".to_owned(), Act::RecordAsPending)]);
+    assert_eq!(acts(&shown), [("gil".to_owned(), Act::RecordAndActivate)]);
     assert_eq!(apply(&test, shown).await?, Vec::<String>::new());
     assert_eq!(acts(&plan(&test, true).await?), []);
-    let worker = test.worker()?;
-    let job = test.platform.provision_client(&test.admin, input).await?.job;
-    test.succeeded(job.id).await?;
+    assert_eq!(test.reload(client.id).await?.status(), ClientStatus::Active);
     assert_eq!(test.reload(client.id).await?.certificate(), before.reload(client.id).await?.certificate());
-    worker.drain().await?;
     test.check().await
 }

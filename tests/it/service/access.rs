@@ -4,7 +4,7 @@ use anyhow::Result;
 use vpn_core::{
     domain::{Caller, Permission, Role, Scope, Scopes, TokenId},
     error::Error,
-    service::{CreateClient, CreateToken, ProvisionClient, RegisterServer, RetryJob, RevokeClient},
+    service::{CreateClient, CreateProfileLink, CreateToken, ProvisionClient, RegisterServer, RetryJob, RevokeClient},
     store::{AuditFilter, ClientFilter, JobFilter, PageRequest, TokenFilter},
 };
 use vpn_tests::{Database, TestPlatform, platform::caller};
@@ -18,7 +18,14 @@ async fn ask_everything(test: &TestPlatform, caller: &Caller) -> Vec<(&'static s
     let server =
         RegisterServer { name: none(), host: none(), port: 1, user: none(), host_key: None, idempotency_key: None };
     let create = CreateClient { name: String::new(), server_id: none(), idempotency_key: None };
-    let provision = ProvisionClient { client_id: none(), csr: None, validity_days: 1, idempotency_key: None };
+    let provision = ProvisionClient {
+        client_id: none(),
+        csr: None,
+        validity_days: 1,
+        address: None,
+        routes: Vec::new(),
+        idempotency_key: None,
+    };
     let revoke = RevokeClient { client_id: none(), reason: none(), idempotency_key: None };
     let retry = RetryJob { job_id: none(), idempotency_key: None };
     let token = CreateToken { principal: String::new(), role: Role::Viewer, scopes: Scopes::ALL, valid_for_days: 1 };
@@ -53,6 +60,14 @@ async fn ask_everything(test: &TestPlatform, caller: &Caller) -> Vec<(&'static s
         ("revoke_client", P::RevokeClient, platform.revoke_client(caller, revoke).await.map(drop)),
         ("retry_job", P::RetryJob, platform.retry_job(caller, retry).await.map(drop)),
         ("deliver_profile", P::DeliverProfile, platform.deliver_profile(caller, "x").await.map(drop)),
+        (
+            "create_profile_link",
+            P::DeliverProfile,
+            platform
+                .create_profile_link(caller, CreateProfileLink { client_id: none(), valid_for_minutes: 1 })
+                .await
+                .map(drop),
+        ),
         ("register_server", P::RegisterServer, platform.register_server(caller, server).await.map(drop)),
         ("contacts", P::ReadClients, platform.contacts(caller, &[test.server.id]).await.map(drop)),
         ("clients_by_name", P::ReadClients, platform.clients_by_name(caller, test.server.id, &[]).await.map(drop)),

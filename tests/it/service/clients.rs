@@ -70,7 +70,14 @@ async fn what_is_not_there_is_not_found() -> Result<()> {
     let nowhere = ServerId::generate(&ambient).to_string();
     for id in [nobody.as_str(), "cli_1", "", "srv_01234567890123456789012345678901"] {
         let client_id = id.to_owned();
-        let ask = ProvisionClient { client_id: client_id.clone(), csr: None, validity_days: 1, idempotency_key: None };
+        let ask = ProvisionClient {
+            client_id: client_id.clone(),
+            csr: None,
+            validity_days: 1,
+            address: None,
+            routes: Vec::new(),
+            idempotency_key: None,
+        };
         assert_eq!(code(test.platform.provision_client(&test.admin, ask).await), Code::NotFound);
         let ask = RevokeClient { client_id, reason: "x".into(), idempotency_key: None };
         assert_eq!(code(test.platform.revoke_client(&test.admin, ask).await), Code::NotFound);
@@ -106,12 +113,26 @@ async fn the_details_of_a_request_are_checked() -> Result<()> {
     let test = TestPlatform::on(Database::Sqlite).await?;
     let client = test.client().await?.id.to_string();
     for days in [i32::MIN, -1, 0, 3651, i32::MAX] {
-        let ask = ProvisionClient { client_id: client.clone(), csr: None, validity_days: days, idempotency_key: None };
+        let ask = ProvisionClient {
+            client_id: client.clone(),
+            csr: None,
+            validity_days: days,
+            address: None,
+            routes: Vec::new(),
+            idempotency_key: None,
+        };
         assert_eq!(rejection(test.platform.provision_client(&test.admin, ask).await).field, Some("validityDays"));
     }
     for csr in ["", "x", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"] {
         let csr = Some(csr.to_owned());
-        let ask = ProvisionClient { client_id: client.clone(), csr, validity_days: 1, idempotency_key: None };
+        let ask = ProvisionClient {
+            client_id: client.clone(),
+            csr,
+            validity_days: 1,
+            address: None,
+            routes: Vec::new(),
+            idempotency_key: None,
+        };
         assert_eq!(rejection(test.platform.provision_client(&test.admin, ask).await).field, Some("csr"));
     }
     for reason in ["", "  ", "a\nb", &"x".repeat(501)] {

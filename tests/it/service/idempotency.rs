@@ -35,6 +35,8 @@ async fn a_repeat_gives_the_first_answer(test: TestPlatform) -> Result<()> {
         client_id: first.id.to_string(),
         csr: None,
         validity_days: 30,
+        address: None,
+        routes: Vec::new(),
         idempotency_key: Some("k2".into()),
     };
     let job = platform.provision_client(admin, ask.clone()).await?.job;
@@ -63,7 +65,14 @@ async fn repeats_at_the_same_time_make_one_client(test: TestPlatform) -> Result<
 async fn repeats_at_the_same_time_queue_one_job(test: TestPlatform) -> Result<()> {
     let client = test.client().await?.id.to_string();
     let key = Some("once".to_owned());
-    let ask = ProvisionClient { client_id: client.clone(), csr: None, validity_days: 30, idempotency_key: key };
+    let ask = ProvisionClient {
+        client_id: client.clone(),
+        csr: None,
+        validity_days: 30,
+        address: None,
+        routes: Vec::new(),
+        idempotency_key: key,
+    };
     let mut ids = Vec::new();
     for answer in join_all((0..8).map(|_| test.platform.provision_client(&test.admin, ask.clone()))).await {
         ids.push(answer?.job.id);

@@ -1,11 +1,14 @@
 //! The use cases: what they refuse, what they remember, and who may.
 
 mod access;
+mod approvals;
 mod clients;
 mod database_away;
 mod idempotency;
+mod links;
 mod live;
 mod servers;
+mod terms;
 mod tokens;
 
 use vpn_core::error::{Error, Rejection, RejectionCode};

@@ -16,6 +16,7 @@ on_every_database!(
     a_revocation_is_requested_once,
     a_client_becomes_active_under_its_fence,
     a_stale_fence_activates_nothing_and_revokes_nothing,
+    a_fence_is_raised_and_never_lowered,
     nothing_activates_a_client_whose_end_was_asked_for,
     a_client_is_revoked_only_when_somebody_asked,
     a_revoked_client_keeps_its_certificate_and_stays_revoked,
@@ -135,6 +136,26 @@ async fn a_stale_fence_activates_nothing_and_revokes_nothing(world: World) -> Re
     world.claim(&world.job(job.client_id, JobKind::Revoke).await?, lease).await?;
     let revoked = world.store().begin().await?.mark_client_revoked(job.client_id, &newer).await;
     ensure!(matches!(revoked, Err(StoreError::Fenced)), "{revoked:?}");
+    Ok(())
+}
+
+/// What a reconciliation does with a client that the host has seen higher tokens of.
+async fn a_fence_is_raised_and_never_lowered(world: World) -> Result<()> {
+    let client = world.client().await?;
+    let low = world.fence(client.id).await?.token();
+    let high = world.fence_above(client.id, low).await?.token();
+    let mut tx = world.store().begin().await?;
+    tx.raise_fence(client.id, high).await?;
+    tx.commit(told(), []).await?;
+    assert_eq!(world.reload(client.id).await?.fence, high);
+    for seen in [high, low] {
+        let raised = world.store().begin().await?.raise_fence(client.id, seen).await;
+        ensure!(matches!(raised, Err(StoreError::Fenced)), "{raised:?}");
+    }
+    let revoked = world.revoked().await?;
+    let higher = world.fence_above(revoked.id, revoked.fence).await?.token();
+    let raised = world.store().begin().await?.raise_fence(revoked.id, higher).await;
+    ensure!(matches!(raised, Err(StoreError::Fenced)), "a revoked client is final: {raised:?}");
     Ok(())
 }
 

@@ -19,7 +19,7 @@ async fn record(world: &World) -> Result<IdempotencyRecord> {
     Ok(IdempotencyRecord {
         operation: "provisionClient".to_owned(),
         request_hash: world.ambient.random(),
-        result: Remembered { client_id: Some(job.client_id), job_id: Some(job.id), server_id: None },
+        result: Remembered { client_id: Some(job.client_id), job_id: Some(job.id), server_id: None, approval_id: None },
     })
 }
 

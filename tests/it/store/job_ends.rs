@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use sqlx::{AssertSqlSafe, Executor as _};
 use vpn_core::{
     domain::{Fence, Job, JobKind, JobState, Step},
     store::StoreError,
@@ -131,6 +132,9 @@ async fn a_job_that_went_back_to_the_queue_is_no_longer_its_workers(world: World
     let later = tx.at().plus(Duration::from_mins(1));
     tx.delay_job(&job, &failure(), later, &fence).await?;
     tx.commit(told(), []).await?;
+    // No worker's lease, and if somebody's hand made one: it is not running.
+    let lease = format!("UPDATE jobs SET lease_until_at = 0 WHERE id = '{}'", job.id);
+    world.db.raw().await?.execute(AssertSqlSafe(lease)).await?;
     let waiting = world.reload_job(job.id).await?;
 
     let mut tx = world.store().begin().await?;

@@ -15,7 +15,7 @@ async fn a_job_that_fails_is_the_commands_failure() -> Result<()> {
     let fleet = fleet(Pace { max_attempts: 1, ..Pace::default() }).await?;
     let (worker, server) = (fleet.worker().await?, fleet.server().await?);
     let ada = Person::with(&fleet, "ada", Role::Admin, &server.url).await?;
-    std::fs::write(ada.file("host.pub"), &fleet.server.host_key.to_string())?;
+    std::fs::write(ada.file("host.pub"), fleet.server.host_key.as_deref().context("a host key")?)?;
     let port = free_port()?.to_string();
     let nowhere =
         ["server", "register", "nowhere", "--host", "127.0.0.1", "--port", &port, "--host-key-file", "host.pub"];

@@ -142,6 +142,7 @@ impl<'a> Stage<'a> {
         match end {
             End::Kill => process.end_now().await,
             End::Terminate => {
+                begun(process).await?;
                 process.terminate();
                 let status = process.ended(DRAIN).await;
                 if !status.is_some_and(|status| status.success()) {
@@ -168,6 +169,23 @@ impl<'a> Stage<'a> {
         // What outlived its connection waits for the host's lock for 20 s at most.
         eventually("the last script has ended", async || Ok(crate::hosts::running_scripts(self.host)? == 0)).await
     }
+}
+
+/// Waits until the program looks after SIGTERM itself, or has ended: before that any process ends by it, at
+/// once and with nothing begun.
+async fn begun(process: &Process) -> Result<()> {
+    let status = format!("/proc/{}/status", process.id());
+    let term = 1_u64 << 14;
+    eventually("the program has begun", async || {
+        if process.exit_status().is_some() {
+            return Ok(true);
+        }
+        // Gone between the two looks.
+        let Ok(text) = std::fs::read_to_string(&status) else { return Ok(true) };
+        let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).context("a mask of signals")?;
+        Ok(u64::from_str_radix(caught.trim(), 16)? & term != 0)
+    })
+    .await
 }
 
 #[derive(Clone, Copy)]

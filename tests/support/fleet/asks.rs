@@ -26,7 +26,14 @@ impl Fleet {
 
     /// Asks for a provision.
     pub async fn provision(&self, id: ClientId) -> Result<Job> {
-        let input = ProvisionClient { client_id: id.to_string(), csr: None, validity_days: 30, idempotency_key: None };
+        let input = ProvisionClient {
+            client_id: id.to_string(),
+            csr: None,
+            validity_days: 30,
+            address: None,
+            routes: Vec::new(),
+            idempotency_key: None,
+        };
         Ok(self.platform.provision_client(&self.admin, input).await?.job)
     }
 

@@ -103,10 +103,22 @@ pub enum Action {
     Job(JobKind, JobAct),
     /// A profile was handed out; the platform no longer has it.
     ProfileDelivered,
+    /// A link to a profile was made.
+    LinkCreated,
+    /// A link to a profile was tried that opens nothing.
+    LinkRefused,
     /// A token was made.
     TokenCreated,
     /// A token was ended.
     TokenRevoked,
+    /// Something was asked for that needs a second person.
+    ApprovalRequested,
+    /// A second person approved it, and it was done.
+    ApprovalApproved,
+    /// A second person denied it.
+    ApprovalDenied,
+    /// Nobody decided in time.
+    ApprovalExpired,
     /// Somebody without, or with wrong, credentials was turned away.
     AuthenticationRefused,
     /// Somebody was turned away for lack of permission.
@@ -132,8 +144,14 @@ impl Action {
             Self::ClientReconciled,
             Self::ClientCreated,
             Self::ProfileDelivered,
+            Self::LinkCreated,
+            Self::LinkRefused,
             Self::TokenCreated,
             Self::TokenRevoked,
+            Self::ApprovalRequested,
+            Self::ApprovalApproved,
+            Self::ApprovalDenied,
+            Self::ApprovalExpired,
             Self::AuthenticationRefused,
             Self::PermissionRefused,
         ]
@@ -157,8 +175,16 @@ impl Action {
             Self::ClientReconciled => "so was what it has of this client",
             Self::ClientCreated => "a client was recorded",
             Self::ProfileDelivered => "a profile was handed out; the platform no longer has it",
+            Self::LinkCreated => "a link to a profile was made; with it, it can be taken without a token",
+            Self::LinkRefused => {
+                "somebody tried a link that opens nothing: unknown, used, expired, or its profile is gone"
+            }
             Self::TokenCreated => "a token was made",
             Self::TokenRevoked => "a token was ended",
+            Self::ApprovalRequested => "something was asked for that needs a second person",
+            Self::ApprovalApproved => "a second person approved it; what was done stands beside it",
+            Self::ApprovalDenied => "a second person denied it",
+            Self::ApprovalExpired => "nobody decided in time; it is only noted, and changes nobody's access",
             Self::AuthenticationRefused => "somebody without, or with wrong, credentials was turned away",
             Self::PermissionRefused => "somebody was turned away whose role does not include it",
             Self::Job(_, act) => act.meaning(),
@@ -183,8 +209,14 @@ impl Action {
             Self::ClientReconciled => "client.reconciled",
             Self::ClientCreated => "client.created",
             Self::ProfileDelivered => "profile.delivered",
+            Self::LinkCreated => "link.created",
+            Self::LinkRefused => "link.refused",
             Self::TokenCreated => "token.created",
             Self::TokenRevoked => "token.revoked",
+            Self::ApprovalRequested => "approval.requested",
+            Self::ApprovalApproved => "approval.approved",
+            Self::ApprovalDenied => "approval.denied",
+            Self::ApprovalExpired => "approval.expired",
             Self::AuthenticationRefused => "authentication.refused",
             Self::PermissionRefused => "permission.refused",
             Self::Job(Provision, act) => match act {
@@ -220,7 +252,10 @@ impl Action {
     #[must_use]
     pub const fn outcome(self) -> Outcome {
         match self {
-            Self::AuthenticationRefused | Self::PermissionRefused | Self::Job(_, JobAct::Fenced) => Outcome::Refused,
+            Self::AuthenticationRefused
+            | Self::PermissionRefused
+            | Self::LinkRefused
+            | Self::Job(_, JobAct::Fenced) => Outcome::Refused,
             Self::Job(_, JobAct::Failed | JobAct::Delayed | JobAct::Requeued) => Outcome::Failed,
             _ => Outcome::Ok,
         }

@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 use super::{Action, Hash};
 use crate::{
     clock::Timestamp,
-    domain::{Caller, Client, ClientId, ClientStatus, Job, JobFailure, JobState, Principal, RequestId, ServerId},
+    domain::{
+        Approval, Caller, Client, ClientId, ClientStatus, Job, JobFailure, JobState, Principal, RequestId, ServerId,
+    },
 };
 
 /// The version of the canonical form.
@@ -103,6 +105,14 @@ impl Entry {
             fence: job.fence.to_string(),
         });
         self
+    }
+
+    /// It is about what waits, or waited, for a second person.
+    #[must_use]
+    pub fn approval(self, asked: &Approval) -> Self {
+        self.with("approvalId", asked.id.to_string())
+            .with("operation", asked.operation.as_str())
+            .with("requestedBy", asked.requested_by.as_str())
     }
 
     /// Why an attempt of its job failed.

@@ -224,7 +224,7 @@ mod tests {
             for size in sealed..=70 {
                 let later = (sealed..size).flat_map(|index| inclusion(index, size).expect("it is in there"));
                 let older = (sealed..=size).flat_map(|old| consistency(old, size).expect("an older tree"));
-                for part in later.chain(older).chain([0..size]) {
+                for part in later.chain(older).chain(std::iter::once(0..size)) {
                     let mut whole = kept.beginning(&part).expect("its roots are kept");
                     (part.start.max(sealed)..part.end).for_each(|index| whole.push(leaf(index)));
                     assert_eq!(whole.root(), tree(part.clone()).root(), "{sealed} of {size}: {part:?}");

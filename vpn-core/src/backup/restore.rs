@@ -173,6 +173,7 @@ impl Replay {
                 }
                 self.tx.replay_token(row).await?;
             }
+            Table::Approvals => self.tx.replay_approval(row).await?,
             Table::AuditSeals => {
                 let seal = row.as_seal().ok_or_else(|| BackupError::damaged(line, "is no seal of an audit log"))?;
                 self.tx.replay_plain(table, row).await?;

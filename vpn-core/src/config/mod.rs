@@ -16,7 +16,11 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use crate::{oidc::ProviderOptions, store::StoreOptions};
+use crate::{
+    oidc::ProviderOptions,
+    service::{Policy, TwoPersonRule},
+    store::StoreOptions,
+};
 
 pub use keys::{KEYS, Key};
 pub use network::Network;
@@ -118,6 +122,10 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<Network>,
     /// Whose signed tokens are taken.
     pub provider: Option<ProviderOptions>,
+    /// What needs a second person.
+    pub two_person: TwoPersonRule,
+    /// What may be asked for.
+    pub policy: Policy,
 }
 
 /// What `vpn-worker` needs.
@@ -180,6 +188,15 @@ impl ServerConfig {
             drain: given.seconds("drain_seconds", Duration::from_secs(30)),
             trusted_proxies: given.list("trusted_proxies", "a list of networks, such as 10.0.0.0/8, 192.0.2.7"),
             provider: sign_on::provider(&mut given),
+            two_person: TwoPersonRule {
+                operations: given.list(
+                    "two_person",
+                    "a list of registerServer, createClient, provisionClient, revokeClient, retryJob, createToken \
+                     (deliverProfile and revokeToken cannot wait for a second person)",
+                ),
+                lasts: Duration::from_hours(given.within("approval_hours", 24, 1, 720)),
+            },
+            policy: policy(&mut given),
         };
         given.finish()?;
         Ok(config)
@@ -248,6 +265,19 @@ fn shared(given: &mut Given) -> Shared {
         log_format,
         max_attempts: given.within("max_attempts", MAX_ATTEMPTS, 1, 100),
         database_connections: given.within("database_connections", 16, 2, 1000),
+    }
+}
+
+fn policy(given: &mut Given) -> Policy {
+    let public_url = given.text("public_url", "").trim_end_matches('/').to_owned();
+    let plain = public_url.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'#' | b'?'));
+    let scheme = ["https://", "http://"].iter().find_map(|scheme| public_url.strip_prefix(scheme));
+    if !public_url.is_empty() && !(plain && scheme.is_some_and(|rest| !rest.is_empty())) {
+        given.problem("public_url", "is no address such as https://vpn.example.org");
+    }
+    Policy {
+        max_validity_days: given.within("max_validity_days", Policy::DAYS, 1, Policy::DAYS),
+        public_url: Some(public_url).filter(|url| !url.is_empty()),
     }
 }
 

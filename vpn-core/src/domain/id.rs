@@ -59,6 +59,14 @@ id!(
     TokenId, "tok"
 );
 id!(
+    /// Something that waits for a second person.
+    ApprovalId, "apr"
+);
+id!(
+    /// A link to a profile (the secret that opens it is never an id).
+    LinkId, "lnk"
+);
+id!(
     /// One request of a caller, for finding its traces.
     RequestId, "req"
 );

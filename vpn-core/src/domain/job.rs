@@ -1,10 +1,10 @@
 //! Jobs: work on a VPN host that a person asked for.
 
-use std::str::FromStr;
+use std::{net::Ipv4Addr, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientId, FencingToken, Invalid, JobId, Proof, RequestId};
+use super::{ClientId, FencingToken, Invalid, JobId, Proof, RequestId, Route};
 use crate::clock::Timestamp;
 
 /// What a job does. The strings are stable: they are stored.
@@ -134,6 +134,20 @@ pub struct ProvisionInput {
     /// A certificate signing request in PEM; without one the host makes the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csr: Option<String>,
+    /// The client's address in the VPN; without one it gets any that is free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
+    /// Networks that the client reaches through the tunnel, beside the VPN's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+}
+
+impl ProvisionInput {
+    /// A certificate for this many days, with a key that the host makes, and nothing special.
+    #[must_use]
+    pub const fn for_days(validity_days: u16) -> Self {
+        Self { validity_days, csr: None, address: None, routes: Vec::new() }
+    }
 }
 
 /// What a revoke job was asked for.

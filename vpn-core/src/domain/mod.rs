@@ -1,6 +1,7 @@
 //! What the platform is about, free of SQL, Redis, SSH and queues: ids, states, and the only
 //! transitions between them.
 
+mod approval;
 mod certificate;
 mod client;
 mod contact;
@@ -8,18 +9,21 @@ mod fence;
 mod id;
 mod job;
 mod name;
+mod network;
 mod permission;
 mod principal;
 mod proof;
 mod server;
 
+pub use approval::{Approval, ApprovalState, Operation};
 pub use certificate::{Certificate, Serial};
 pub use client::{Client, ClientState, ClientStatus, RevocationRequest};
 pub use contact::{Contact, HostFacts, Session, Sessions, VpnServer};
 pub use fence::{AttemptId, Fence, FencingToken};
-pub use id::{ClientId, JobId, RequestId, ServerId, TokenId};
+pub use id::{ApprovalId, ClientId, JobId, LinkId, RequestId, ServerId, TokenId};
 pub use job::{Job, JobFailure, JobInput, JobKind, JobState, ProvisionInput, RevokeInput, Step};
 pub use name::{CommonName, Reason, ServerName};
+pub use network::Route;
 pub use permission::{Grant, Permission, Role, Scope, Scopes, TABLE as PERMISSIONS};
 pub use principal::{Caller, Credential, JwtId, Principal};
 pub use proof::{Claim, Proof};

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use sha2::{Digest as _, Sha256};
+
 use super::{Invalid, Permission, RequestId, Role, Scopes, TokenId};
 use crate::clock::Timestamp;
 
@@ -88,14 +90,43 @@ impl Credential {
     }
 }
 
-/// Tells signed tokens apart without giving anything of them away: the SHA-256 of the whole token. Its text
-/// form is `jwt_` and the first 16 bytes of it.
+/// Tells signed tokens apart without giving anything of them away: the first 16 bytes of the
+/// SHA-256 of the whole token, behind `jwt_`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct JwtId(pub [u8; 32]);
+pub struct JwtId([u8; 16]);
+
+impl JwtId {
+    /// Of this token.
+    #[must_use]
+    pub fn of(token: &str) -> Self {
+        let mut id = [0; 16];
+        id.iter_mut().zip(Sha256::digest(token.as_bytes())).for_each(|(to, from)| *to = from);
+        Self(id)
+    }
+}
+
+impl FromStr for JwtId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let mut id = [0; 16];
+        let digits = text.strip_prefix("jwt_").filter(|digits| hex::decode_to_slice(digits, &mut id).is_ok());
+        digits.map(|_| Self(id)).ok_or_else(|| Invalid::new("such an id looks like jwt_ and 32 hexadecimal digits"))
+    }
+}
+
+impl FromStr for Credential {
+    type Err = Invalid;
+
+    /// From its mark.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        text.parse().map(Self::Token).or_else(|_| text.parse().map(Self::Jwt))
+    }
+}
 
 impl fmt::Display for JwtId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "jwt_{:.32}", hex::encode(self.0))
+        write!(f, "jwt_{}", hex::encode(self.0))
     }
 }
 

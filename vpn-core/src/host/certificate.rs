@@ -1,6 +1,8 @@
 //! Reads what a host says it made, and what a caller wants signed. A host that answers "done" with
 //! another certificate than the one that was asked for is not believed.
 
+use std::time::Duration;
+
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use x509_parser::pem::Pem;
@@ -50,6 +52,21 @@ pub fn certificate_of_profile(
         not_before: Timestamp::from_seconds(certificate.validity().not_before.timestamp()),
         not_after: Timestamp::from_seconds(certificate.validity().not_after.timestamp()),
     })
+}
+
+/// Whether the certificate is valid for as long as was asked. A host that was asked before gives the first
+/// certificate again; one of an older version does so whatever was asked then.
+pub fn check_validity(certificate: &Certificate, days: u16) -> Result<(), CertificateFault> {
+    const DAY: Duration = Duration::from_hours(24);
+    let valid = certificate.not_after.since(certificate.not_before);
+    // The two ends are not taken from one look at the clock, and the first may be set back a little.
+    if valid.abs_diff(DAY * u32::from(days)) < DAY / 2 {
+        return Ok(());
+    }
+    let has = (valid + DAY / 2).as_secs() / DAY.as_secs();
+    Err(fault(format!(
+        "the certificate is valid for {has} days, asked for were {days}: ask for {has}, or create a new client"
+    )))
 }
 
 fn between<'t>(text: &'t str, open: &str, close: &str) -> Option<&'t str> {

@@ -54,11 +54,12 @@ pub enum HostErrorKind {
     },
     /// It did not understand the request.
     #[error(
-        "refused the request ({0}): its scripts are of another version than this worker; upgrade them with vpn-scripts/install.sh"
+        "refused the request ({0}); if it does not know what was asked, its scripts are of another version than this \
+         worker: upgrade them with vpn-scripts/install.sh"
     )]
     BadRequest(String),
     /// Name or serial belong to another client.
-    #[error("holds something else under this name or serial ({0}): compare its list with the platform's")]
+    #[error("holds something else under this name, address or serial ({0}): compare its list with the platform's")]
     Conflict(String),
     /// The serial is revoked there.
     #[error(

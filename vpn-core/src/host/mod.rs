@@ -24,7 +24,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::domain::{Client, Fence, HostFacts, JobId, ProvisionInput, Serial, Server, Session, Sessions, VpnServer};
 
-pub use certificate::{CertificateFault, certificate_of_profile};
+pub use certificate::{CertificateFault, certificate_of_profile, check_validity};
 pub use csr::check_csr;
 pub use error::{HostError, HostErrorKind};
 pub use evidence::Evidence;
@@ -96,9 +96,9 @@ pub struct Issued {
 pub enum KeyState {
     /// In the profile.
     Present,
-    /// The host was told to forget it.
+    /// The host was told to forget it, and the profile's tls-crypt-v2 key.
     Forgotten,
-    /// The host never had it: the certificate answers a CSR.
+    /// The host never had it: the certificate answers a CSR. The tls-crypt-v2 key is in the profile.
     Absent,
 }
 
@@ -165,7 +165,17 @@ impl Hosts {
     /// Ensures that the client's certificate exists, and gives the profile. Idempotent: the same order
     /// gives the same bytes.
     pub async fn issue(&self, order: Order<'_>, input: &ProvisionInput) -> Result<Issued, HostError> {
-        let (reply, evidence) = self.call(order.server, Request::issue(order, input)).await?;
+        self.issued(order, Request::issue(order, input)).await
+    }
+
+    /// What [`issue`](Self::issue) gave, for whoever does not know any more what was asked for. An error
+    /// when nothing was issued.
+    pub async fn issue_again(&self, order: Order<'_>) -> Result<Issued, HostError> {
+        self.issued(order, Request::issue_again(order)).await
+    }
+
+    async fn issued(&self, order: Order<'_>, request: Request) -> Result<Issued, HostError> {
+        let (reply, evidence) = self.call(order.server, request).await?;
         let key = match reply.field("key") {
             Some("present") => KeyState::Present,
             Some("forgotten") => KeyState::Forgotten,

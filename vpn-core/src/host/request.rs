@@ -23,10 +23,21 @@ impl Request {
         let verb = if input.csr.is_some() { "sign" } else { "issue" };
         let mut request = Self::fenced(verb, order);
         request.line("days", &input.validity_days.to_string());
+        if let Some(address) = input.address {
+            request.line("address", &address.to_string());
+        }
+        for route in &input.routes {
+            request.line("route", &route.to_string());
+        }
         for line in input.csr.iter().flat_map(|pem| base64_lines(pem)) {
             request.line("csr", line);
         }
         request
+    }
+
+    /// For what was issued, on whatever terms.
+    pub(super) fn issue_again(order: Order<'_>) -> Self {
+        Self::fenced("issue", order)
     }
 
     pub(super) fn acknowledge(order: Order<'_>) -> Self {

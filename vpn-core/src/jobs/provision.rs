@@ -1,12 +1,12 @@
 //! Lets a client connect: the host makes key and certificate, the platform stores the sealed profile,
-//! and only then the host is told to forget the key.
+//! and only then the host is told to forget the keys in it.
 
 use super::{attempt::Attempt, failure::StepError};
 use crate::{
     audit::JobAct,
     boundary::{Boundary, reach},
     domain::{Certificate, ProvisionInput, Step},
-    host::{Issued, KeyState, certificate_of_profile},
+    host::{Issued, KeyState, certificate_of_profile, check_validity},
     store::NewProfile,
 };
 
@@ -31,6 +31,7 @@ async fn issue(attempt: &Attempt<'_>, input: &ProvisionInput) -> Result<(Issued,
     let order = attempt.order()?;
     let issued = attempt.on_host(Boundary::Issued, || attempt.runner.hosts.issue(order, input)).await?;
     let certificate = certificate_of_profile(&issued.profile, &attempt.client, input.csr.as_deref())?;
+    check_validity(&certificate, input.validity_days)?;
     Ok((issued, certificate))
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::entry;
 use crate::{
-    audit::JobAct,
+    audit::{Action, Entry, JobAct},
     boundary::{Boundary, reach},
     domain::{JobFailure, JobId, JobKind, JobState},
     events::Events,
@@ -69,6 +69,7 @@ impl Sweeper {
             if forgotten.is_none_or(|at: Instant| at.elapsed() > FORGET_EVERY) {
                 forgotten = Some(Instant::now());
                 self.forget_old_keys().await;
+                self.note_expired_approvals().await;
             }
             if let Err(error) = self.sweep().await {
                 tracing::warn!(error.code = error.code(), %error, "the sweeper could not read or write the database");
@@ -85,6 +86,29 @@ impl Sweeper {
         };
         if let Err(error) = forgotten.await {
             tracing::debug!(error.code = error.code(), "old idempotency keys were not forgotten");
+        }
+    }
+
+    /// That nobody can approve them any more needs nobody to notice; this only puts it on record.
+    async fn note_expired_approvals(&self) {
+        let noted = async {
+            for asked in self.store.read().await?.lapsed_approvals(SLICE).await? {
+                let mut tx = self.store.begin().await?;
+                match tx.expire_approval(asked.id).await {
+                    Ok(()) => {
+                        let entry = Entry::by_system("approvals", Action::ApprovalExpired).approval(&asked);
+                        tx.commit(entry, []).await?;
+                    }
+                    // Another worker was faster.
+                    Err(StoreError::Fenced) => {}
+                    Err(other) => return Err(other),
+                }
+            }
+            Ok::<(), StoreError>(())
+        };
+        match noted.await {
+            Ok(()) => self.events.announce(),
+            Err(error) => tracing::debug!(error.code = error.code(), "expired approvals were not noted"),
         }
     }
 

@@ -40,9 +40,9 @@ fn safe(text: &str) -> Result<Url, String> {
 }
 
 impl Source {
-    pub(super) fn new(issuer: &str, keys_url: Option<String>, answer: Duration) -> Result<Self, ProviderError> {
+    pub(super) fn new(issuer: &str, keys_url: Option<&str>, answer: Duration) -> Result<Self, ProviderError> {
         safe(issuer).map_err(|why| ProviderError(format!("the issuer {why}")))?;
-        let keys_url = keys_url.as_deref().map(safe).transpose();
+        let keys_url = keys_url.map(safe).transpose();
         let keys_url = keys_url.map_err(|why| ProviderError(format!("the URL of the keys {why}")))?;
         let client = Client::builder().timeout(answer).redirect(Policy::none()).build().map_err(|error| {
             ProviderError(format!("no HTTPS on this machine ({}): install ca-certificates", chain(&error)))

@@ -28,7 +28,7 @@ struct Key {
     id: Option<String>,
     /// The only algorithm it is for, if it says so.
     only: Option<Algorithm>,
-    key: Arc<DecodingKey>,
+    decoding: Arc<DecodingKey>,
     /// The curve decides on the algorithm.
     curve: Option<Algorithm>,
 }
@@ -57,12 +57,12 @@ impl Key {
             _ => None,
         };
         let key = DecodingKey::from_jwk(&jwk).ok()?;
-        Some(Self { id: common.key_id.clone(), only, key: Arc::new(key), curve })
+        Some(Self { id: common.key_id.clone(), only, decoding: Arc::new(key), curve })
     }
 
     fn fits(&self, id: Option<&str>, algorithm: Algorithm) -> bool {
         let named = id.is_none_or(|id| self.id.as_deref() == Some(id));
-        let family = self.key.family() == algorithm.family() && algorithm.family() != AlgorithmFamily::Hmac;
+        let family = self.decoding.family() == algorithm.family() && algorithm.family() != AlgorithmFamily::Hmac;
         named
             && family
             && self.only.is_none_or(|only| only == algorithm)
@@ -130,7 +130,8 @@ impl Keys {
         if age.is_none_or(|age| age > self.patience.stale) {
             return (Matching::None, false);
         }
-        let keys: Vec<_> = state.keys.iter().filter(|key| key.fits(id, algorithm)).map(|key| key.key.clone()).collect();
+        let keys: Vec<_> =
+            state.keys.iter().filter(|key| key.fits(id, algorithm)).map(|key| key.decoding.clone()).collect();
         let fresh = age.is_some_and(|age| age < self.patience.fresh);
         // Without an id, a key is only taken when there is no choice.
         let found =

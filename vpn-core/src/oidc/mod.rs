@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use jsonwebtoken::{Validation, decode, decode_header, errors::ErrorKind};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     clock::Timestamp,
@@ -106,7 +105,7 @@ impl std::fmt::Debug for Provider {
 impl Provider {
     /// Nothing is fetched yet, so an issuer that is away does not keep a server from starting.
     pub fn new(options: ProviderOptions) -> Result<Self, ProviderError> {
-        let source = Source::new(&options.issuer, options.keys_url.clone(), options.patience.answer)?;
+        let source = Source::new(&options.issuer, options.keys_url.as_deref(), options.patience.answer)?;
         Ok(Self { keys: Keys::new(source, options.patience), options })
     }
 
@@ -169,7 +168,7 @@ impl Provider {
             principal: claims::principal(claims, &self.options.principal_claim)?,
             role: claims::role(claims, &self.options.role_claim, &self.options.roles)?,
             expires_at: expires_at.plus(self.options.clock_skew),
-            id: JwtId(Sha256::digest(token.as_bytes()).into()),
+            id: JwtId::of(token),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Act, Finding, Plan, ReconcileError, Reconciler};
 use crate::{
     audit::{Action, Entry, JobAct},
-    domain::{Client, ClientState, ClientStatus, FencingToken, Job, JobId, JobKind, JobState, ProvisionInput, Server},
+    domain::{Client, ClientState, ClientStatus, FencingToken, Job, JobId, JobKind, JobState, Server},
     host::{HostErrorKind, Order, certificate_of_profile},
     lock::Lease,
     queue::Handler as _,
@@ -208,7 +208,7 @@ impl Reconciler {
         let entry = self.entry(server, finding, ClientStatus::Pending).with("fence", fence.token().to_string());
         tx.commit(entry, []).await?;
         let order = Order { server, client, job: JobId::generate(&self.runner.ambient), fence };
-        let issued = self.runner.hosts.issue(order, &ProvisionInput { validity_days: 1, csr: None }).await?;
+        let issued = self.runner.hosts.issue_again(order).await?;
         let certificate = certificate_of_profile(&issued.profile, client, None).map_err(|fault| {
             ReconcileError::InTheWay(format!("the host's certificate is not the client's: {fault}"))
         })?;

@@ -10,7 +10,7 @@ use crate::{
     audit::AuditEntry,
     domain::{Caller, ClientId, Permission},
     error::Error,
-    events::{ClientEvent, JobEvent},
+    events::{ApprovalEvent, ClientEvent, JobEvent},
 };
 
 /// A token that was ended, ends its streams within this time.
@@ -65,6 +65,21 @@ impl Platform {
         drop(reader);
         let changes = self.deps.events.entries(client_id, from);
         let events = changes.filter_map(async |entry| entry.map(|entry| JobEvent::of_entry(&entry)).transpose());
+        Ok(while_token_holds(self.clone(), caller.clone(), events))
+    }
+
+    /// What is asked for that needs a second person, and what is decided; with `after`, first all that was
+    /// missed behind that cursor. Ends with [`Error::Unauthenticated`] when the caller's token ends.
+    pub async fn approval_events(
+        &self,
+        caller: &Caller,
+        after: Option<i64>,
+    ) -> Result<impl Stream<Item = Result<ApprovalEvent, Error>> + Send + use<>, Error> {
+        self.authorise(caller, Permission::ReadApprovals).await?;
+        let head = self.store().read().await?.audit_head().await?.seq;
+        let from = after.map_or(Ok(head), |cursor| known_cursor(cursor, head))?;
+        let entries = self.deps.events.entries(None, from);
+        let events = entries.filter_map(async |entry| entry.map(|entry| ApprovalEvent::of_entry(&entry)).transpose());
         Ok(while_token_holds(self.clone(), caller.clone(), events))
     }
 

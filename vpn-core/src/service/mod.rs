@@ -4,20 +4,25 @@
 //! first; a refusal is audited. What a caller can put right comes back as [`Error::Rejected`], and
 //! then nothing was changed.
 
+mod approvals;
 mod audit;
 mod bucket;
 mod clients;
 mod health;
+mod links;
 mod live;
 mod local;
+mod mutation;
 mod once;
 mod profiles;
 mod reads;
 mod refusals;
 mod servers;
 mod sign_in;
+mod terms;
 mod throttle;
 mod tokens;
+mod tries;
 mod uses;
 mod work;
 
@@ -42,15 +47,18 @@ use crate::{
     vault::Vault,
 };
 
+pub use approvals::{Awaited, SeenApproval, TwoPersonRule};
 pub use audit::{
     AuditTree, Checkpointer, Rhythm, SealError, SealPlan, SealUpTo, VerifyError, export_audit_log, finish_sealing,
     plan_seal, seal_audit_log, verify_audit_log, verify_audit_log_against, verify_audit_log_with_segments,
 };
 pub use clients::CreateClient;
 pub use health::{Health, HealthCheck, HealthStatus};
+pub use links::{CreateProfileLink, ProfileLink, Taken};
 pub use local::local_caller;
 pub use profiles::Delivered;
 pub use servers::RegisterServer;
+pub use terms::Policy;
 pub use tokens::{CreateToken, NewlyMade};
 pub use work::{ProvisionClient, RetryJob, RevokeClient};
 
@@ -88,6 +96,9 @@ pub struct Platform {
     uses: Arc<uses::Uses>,
     throttle: Arc<throttle::Throttle>,
     provider: Option<Arc<Provider>>,
+    two_person: Arc<TwoPersonRule>,
+    policy: Arc<Policy>,
+    links: Arc<tries::Tries>,
 }
 
 impl std::fmt::Debug for Platform {
@@ -116,6 +127,9 @@ impl Platform {
             uses: Arc::default(),
             throttle: Arc::default(),
             provider: None,
+            two_person: Arc::default(),
+            policy: Arc::default(),
+            links: Arc::default(),
         }
     }
 
@@ -139,6 +153,13 @@ impl Platform {
     #[must_use]
     pub fn with_provider(mut self, provider: Provider) -> Self {
         self.provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// Under this policy, instead of the default one.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = Arc::new(policy);
         self
     }
 

@@ -1,17 +1,20 @@
 //! VPN hosts: made known, confirmed, disabled, retired.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Platform, once::Call};
+use super::{
+    Platform,
+    mutation::{Done, Mutation},
+};
 use crate::{
     audit::{Action, Entry},
-    domain::{Caller, HostKeyLine, Permission, Server, ServerAddress, ServerId, ServerName, ServerState},
+    domain::{Caller, HostKeyLine, Operation, Permission, Server, ServerAddress, ServerId, ServerName, ServerState},
     error::{Error, RejectionCode},
     store::{NewServer, Remembered, StoreError, Tx},
 };
 
 /// A VPN host that is to be made known.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RegisterServer {
     /// What people call it; unique.
     pub name: String,
@@ -33,48 +36,7 @@ impl Platform {
     /// Makes a VPN host known. Without a host key, workers look which one it shows, and nothing is asked of it
     /// until somebody has confirmed that one.
     pub async fn register_server(&self, caller: &Caller, input: RegisterServer) -> Result<Server, Error> {
-        self.authorise(caller, Permission::RegisterServer).await?;
-        let new = self.check_server(caller, &input)?;
-        let call = Call::new(caller, input.idempotency_key.as_deref(), "registerServer", &input)?;
-        self.transact(|| self.try_register_server(caller, &new, &call)).await.map_err(|error| match error {
-            Error::Store(StoreError::Duplicate(_)) => Error::rejected(
-                RejectionCode::NameTaken,
-                Some("name"),
-                format!("another server is called `{}`: choose another name", new.name),
-            ),
-            other => other,
-        })
-    }
-
-    fn check_server(&self, caller: &Caller, input: &RegisterServer) -> Result<NewServer, Error> {
-        let port = u16::try_from(input.port).map_err(|_| Error::invalid("port", "a port is from 1 to 65535"))?;
-        let key = input.host_key.as_deref().map(str::parse::<HostKeyLine>).transpose();
-        let key = key.map_err(|bad| Error::invalid("hostKey", format!("{bad}")))?;
-        Ok(NewServer {
-            id: ServerId::generate(self.ambient()),
-            name: input.name.parse::<ServerName>().map_err(|bad| Error::invalid("name", format!("{bad}")))?,
-            address: ServerAddress::new(&input.host, port, &input.user)
-                .map_err(|bad| Error::invalid(bad.field, bad.rule.to_string()))?,
-            host_key: key.map(|key| key.0),
-            created_by: caller.principal.to_string(),
-        })
-    }
-
-    async fn try_register_server(&self, caller: &Caller, new: &NewServer, call: &Call<'_>) -> Result<Server, Error> {
-        let mut tx = self.store().begin().await?;
-        if let Some(made) = call.repeated(&mut tx).await? {
-            let id = made.server_id.ok_or_else(|| Error::not_found("idempotencyKey", "server"))?;
-            return tx.server(id).await?.ok_or_else(|| Error::not_found("idempotencyKey", "server"));
-        }
-        let server = tx.insert_server(new.clone()).await?;
-        call.remember(&mut tx, Remembered { server_id: Some(server.id), ..Remembered::default() }).await?;
-        let entry = Entry::by(caller, Action::ServerRegistered)
-            .server(server.id)
-            .with("name", server.name.as_str())
-            .with("address", server.address.to_string())
-            .with("hostKey", server.host_key.as_deref().unwrap_or("none yet"));
-        self.commit(tx, entry, Vec::new()).await?;
-        Ok(server)
+        self.run(caller, &input).await
     }
 
     /// Pins the host key that the host shows, if it has this fingerprint (`SHA256:…`, as
@@ -170,6 +132,54 @@ impl Platform {
     ) -> Result<Server, Error> {
         tx.set_server(server.id, state, host_key.as_deref()).await?;
         self.commit(tx, entry, Vec::new()).await?;
-        Ok(Server { state, host_key, ..server })
+        Ok(Server { host_key, state, ..server })
+    }
+}
+
+impl Mutation for RegisterServer {
+    const OPERATION: Operation = Operation::RegisterServer;
+    type Checked = NewServer;
+    type Made = Server;
+
+    fn key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
+
+    fn check(&self, platform: &Platform, caller: &Caller) -> Result<NewServer, Error> {
+        let port = u16::try_from(self.port).map_err(|_| Error::invalid("port", "a port is from 1 to 65535"))?;
+        let key = self.host_key.as_deref().map(str::parse::<HostKeyLine>).transpose();
+        let key = key.map_err(|bad| Error::invalid("hostKey", format!("{bad}")))?;
+        Ok(NewServer {
+            id: ServerId::generate(platform.ambient()),
+            name: self.name.parse::<ServerName>().map_err(|bad| Error::invalid("name", format!("{bad}")))?,
+            address: ServerAddress::new(&self.host, port, &self.user)
+                .map_err(|bad| Error::invalid(bad.field, bad.rule.to_string()))?,
+            host_key: key.map(|key| key.0),
+            created_by: caller.principal.to_string(),
+        })
+    }
+
+    async fn perform(_: &Platform, tx: &mut Tx, caller: &Caller, new: &NewServer) -> Result<Done<Server>, Error> {
+        let server = tx.insert_server(new.clone()).await?;
+        let first = Entry::by(caller, Action::ServerRegistered)
+            .server(server.id)
+            .with("name", server.name.as_str())
+            .with("address", server.address.to_string())
+            .with("hostKey", server.host_key.as_deref().unwrap_or("none yet"));
+        let remembered = Remembered { server_id: Some(server.id), ..Remembered::default() };
+        Ok(Done::New { made: server, first, more: Vec::new(), remembered })
+    }
+
+    async fn again(tx: &mut Tx, made: &Remembered) -> Result<Server, Error> {
+        let gone = || Error::not_found("idempotencyKey", "server");
+        tx.server(made.server_id.ok_or_else(gone)?).await?.ok_or_else(gone)
+    }
+
+    fn taken(new: &NewServer, _: StoreError) -> Error {
+        Error::rejected(
+            RejectionCode::NameTaken,
+            Some("name"),
+            format!("another server is called `{}`: choose another name", new.name),
+        )
     }
 }

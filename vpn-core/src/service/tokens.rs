@@ -6,16 +6,20 @@
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::Platform;
+use super::{
+    Awaited, Platform,
+    mutation::{Done, Mutation},
+};
 use crate::{
     audit::{Action, Entry},
     clock::Timestamp,
-    domain::{Caller, Credential, Permission, Principal, RequestId, Role, Scopes, TokenId},
+    domain::{Caller, Credential, Operation, Permission, Principal, RequestId, Role, Scopes, TokenId},
     error::Error,
-    store::{NewToken, Page, PageRequest, StoreError, StoredToken, TokenFilter},
+    store::{NewToken, Page, PageRequest, Remembered, StoreError, StoredToken, TokenFilter, Tx},
 };
 
 const PREFIX: &str = "vpn_pat_";
@@ -110,46 +114,23 @@ impl Platform {
 
     /// Makes a token. It may do no more than its maker: who holds a narrowed token cannot widen it so.
     pub async fn create_token(&self, caller: &Caller, input: CreateToken) -> Result<NewlyMade, Error> {
-        self.authorise(caller, Permission::ManageTokens).await?;
-        let asked = check_token(caller, &input)?;
         let id = TokenId::generate(self.ambient());
         let (secret, secret_hash) = make(id, self.ambient().random::<32>());
-        let token = self.transact(|| self.try_create_token(caller, &asked, id, secret_hash)).await?;
-        Ok(NewlyMade { token, secret })
-    }
-
-    async fn try_create_token(
-        &self,
-        caller: &Caller,
-        asked: &AskedToken,
-        id: TokenId,
-        secret_hash: [u8; 32],
-    ) -> Result<StoredToken, Error> {
-        let mut tx = self.store().begin().await?;
-        let AskedToken { principal, role, scopes, life } = asked.clone();
-        let (created_by, created_at) = (caller.principal.to_string(), tx.at());
-        let new = NewToken { id, principal, role, scopes, secret_hash, created_by, expires_at: created_at.plus(life) };
-        tx.insert_token(&new).await?;
-        let token = StoredToken {
-            id,
-            principal: new.principal,
-            role,
-            scopes,
-            secret_hash,
-            created_by: new.created_by,
-            created_at,
-            expires_at: new.expires_at,
-            revoked_at: None,
-            last_used_at: None,
+        let request = TokenRequest {
+            principal: input.principal,
+            role: input.role.as_str().to_owned(),
+            scopes: input.scopes.to_string(),
+            valid_for_days: input.valid_for_days,
+            token_id: id.to_string(),
+            secret_hash: hex::encode(secret_hash),
         };
-        let entry = Entry::by(caller, Action::TokenCreated)
-            .with("tokenId", id.to_string())
-            .with("principal", token.principal.as_str())
-            .with("role", token.role.as_str())
-            .with("scopes", token.scopes.to_string())
-            .with("expiresAt", token.expires_at.to_string());
-        self.commit(tx, entry, Vec::new()).await?;
-        Ok(token)
+        match self.run(caller, &request).await {
+            Ok(token) => Ok(NewlyMade { token, secret }),
+            Err(Error::AwaitsApproval(awaited)) => {
+                Err(Error::AwaitsApproval(Box::new(Awaited { secret: Some(secret), ..*awaited })))
+            }
+            Err(other) => Err(other),
+        }
     }
 
     /// A page of tokens, newest first: everybody's for who may see them, and otherwise one's own. Their
@@ -208,30 +189,106 @@ impl Platform {
     }
 }
 
-/// A token that is asked for, checked.
-#[derive(Clone, Debug)]
-struct AskedToken {
+/// A token that is asked for, with the hash of the secret that its maker has already. Under the two-person
+/// rule this is what waits: nobody is admitted with the secret before it is approved, and who approves does
+/// not learn it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TokenRequest {
+    principal: String,
+    role: String,
+    scopes: String,
+    valid_for_days: u32,
+    token_id: String,
+    secret_hash: String,
+}
+
+/// The same, checked.
+pub(super) struct CheckedToken {
+    id: TokenId,
     principal: Principal,
     role: Role,
     scopes: Scopes,
     life: Duration,
+    secret_hash: [u8; 32],
 }
 
-fn check_token(maker: &Caller, input: &CreateToken) -> Result<AskedToken, Error> {
-    let principal: Principal = input.principal.parse().map_err(|bad| Error::invalid("principal", format!("{bad}")))?;
-    if !(1..=MAX_DAYS).contains(&input.valid_for_days) {
-        return Err(Error::invalid("validForDays", format!("a token is valid for 1 to {MAX_DAYS} days")));
+impl Mutation for TokenRequest {
+    const OPERATION: Operation = Operation::CreateToken;
+    type Checked = CheckedToken;
+    type Made = StoredToken;
+
+    /// The secret cannot be given again.
+    fn key(&self) -> Option<&str> {
+        None
     }
-    if input.scopes.is_empty() {
-        return Err(Error::invalid("scopes", "a token needs one scope at least, or it may do nothing"));
+
+    fn check(&self, _: &Platform, maker: &Caller) -> Result<CheckedToken, Error> {
+        let principal = self.principal.parse().map_err(|bad| Error::invalid("principal", format!("{bad}")))?;
+        if !(1..=MAX_DAYS).contains(&self.valid_for_days) {
+            return Err(Error::invalid("validForDays", format!("a token is valid for 1 to {MAX_DAYS} days")));
+        }
+        let role: Role = self.role.parse().map_err(|bad| Error::invalid("role", format!("{bad}")))?;
+        let scopes: Scopes = self
+            .scopes
+            .parse()
+            .map_err(|_| Error::invalid("scopes", "a token needs one scope at least, or it may do nothing"))?;
+        let may = |permission: &Permission| role.may(*permission) && scopes.contains(permission.scope());
+        if let Some(more) = Permission::all().filter(may).find(|permission| !maker.may(*permission)) {
+            let message =
+                format!("a token may do no more than its maker, whose own does not reach `{}`", more.as_str());
+            return Err(Error::invalid("scopes", message));
+        }
+        let mut secret_hash = [0; 32];
+        hex::decode_to_slice(&self.secret_hash, &mut secret_hash)
+            .map_err(|_| Error::invalid("input", "the hash of the secret is damaged"))?;
+        let id = self.token_id.parse().map_err(|_| Error::invalid("input", "the token's id is damaged"))?;
+        let life = Duration::from_hours(u64::from(self.valid_for_days) * 24);
+        Ok(CheckedToken { id, principal, role, scopes, life, secret_hash })
     }
-    let may = |permission: &Permission| input.role.may(*permission) && input.scopes.contains(permission.scope());
-    if let Some(more) = Permission::all().filter(may).find(|permission| !maker.may(*permission)) {
-        let message = format!("a token may do no more than its maker, whose own does not reach `{}`", more.as_str());
-        return Err(Error::invalid("scopes", message));
+
+    async fn perform(
+        _: &Platform,
+        tx: &mut Tx,
+        caller: &Caller,
+        asked: &CheckedToken,
+    ) -> Result<Done<StoredToken>, Error> {
+        let (created_by, created_at) = (caller.principal.to_string(), tx.at());
+        let CheckedToken { id, principal, role, scopes, life, secret_hash } = asked;
+        let new = NewToken {
+            id: *id,
+            principal: principal.clone(),
+            role: *role,
+            scopes: *scopes,
+            secret_hash: *secret_hash,
+            created_by,
+            expires_at: created_at.plus(*life),
+        };
+        tx.insert_token(&new).await?;
+        let token = StoredToken {
+            id: new.id,
+            principal: new.principal,
+            role: new.role,
+            scopes: new.scopes,
+            secret_hash: new.secret_hash,
+            created_by: new.created_by,
+            created_at,
+            expires_at: new.expires_at,
+            revoked_at: None,
+            last_used_at: None,
+        };
+        let first = Entry::by(caller, Action::TokenCreated)
+            .with("tokenId", id.to_string())
+            .with("principal", token.principal.as_str())
+            .with("role", token.role.as_str())
+            .with("scopes", token.scopes.to_string())
+            .with("expiresAt", token.expires_at.to_string());
+        Ok(Done::New { made: token, first, more: Vec::new(), remembered: Remembered::default() })
     }
-    let life = Duration::from_hours(u64::from(input.valid_for_days) * 24);
-    Ok(AskedToken { principal, role: input.role, scopes: input.scopes, life })
+
+    async fn again(_: &mut Tx, _: &Remembered) -> Result<StoredToken, Error> {
+        Err(Error::not_found("idempotencyKey", "token"))
+    }
 }
 
 fn make(id: TokenId, mut random: [u8; 32]) -> (SecretString, [u8; 32]) {
@@ -246,7 +303,7 @@ fn short(id: TokenId) -> String {
     id.to_string().trim_start_matches(TokenId::PREFIX).trim_start_matches('_').to_owned()
 }
 
-fn checksum(body: &str) -> String {
+pub(super) fn checksum(body: &str) -> String {
     hex::encode(Sha256::digest(body.as_bytes())).chars().take(CHECKSUM).collect()
 }
 

@@ -1,41 +1,45 @@
 //! Asking for jobs: provision, revoke, and once more what failed.
 
-use std::future::Future;
+use serde::{Deserialize, Serialize};
 
-use serde::Serialize;
-
-use super::{Platform, Queued, once::Call};
+use super::{
+    Platform, Queued,
+    mutation::{Done, Mutation, about},
+    terms::terms_of,
+};
 use crate::{
     audit::{Action, Entry, JobAct},
-    boundary::{Boundary, reach},
     domain::{
-        Caller, Client, ClientId, ClientStatus, Job, JobId, JobInput, JobKind, JobState, Permission, ProvisionInput,
+        Caller, Client, ClientId, ClientStatus, Job, JobId, JobInput, JobKind, JobState, Operation, ProvisionInput,
         Reason, RevokeInput,
     },
     error::Error,
-    host::check_csr,
     store::{NewJob, Remembered, StoreError, Tx},
 };
 
-/// The longest validity of a certificate, in days: ten years.
-const MAX_VALIDITY_DAYS: u16 = 3650;
-
 /// A client is to be let in.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProvisionClient {
     /// Which client.
     pub client_id: String,
     /// A certificate signing request in PEM: with it, the private key never leaves its owner.
     pub csr: Option<String>,
-    /// How long the certificate is valid, in days, from 1 to 3650.
+    /// How long the certificate is valid, in days, from 1 to what the [policy](super::Policy) allows.
     pub validity_days: i32,
+    /// The client's address in the VPN, of those that its host keeps for this; without one it gets any
+    /// that is free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Networks that the client reaches through the tunnel, beside the VPN's own, such as `10.20.0.0/16`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<String>,
     /// A repeat with the same key gives the first answer again.
     #[serde(skip)]
     pub idempotency_key: Option<String>,
 }
 
 /// A client is to be shut out, for good.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RevokeClient {
     /// Which client.
     pub client_id: String,
@@ -47,7 +51,7 @@ pub struct RevokeClient {
 }
 
 /// A failed job is to be tried again.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RetryJob {
     /// The failed job.
     pub job_id: String,
@@ -56,139 +60,32 @@ pub struct RetryJob {
     pub idempotency_key: Option<String>,
 }
 
-/// What a transaction has come to.
-enum Asked {
-    /// A new job, to be rung for.
-    New(Queued),
-    /// What was asked before.
-    Before(Queued),
-}
-
 impl Platform {
     /// Queues the job that lets a client connect.
     pub async fn provision_client(&self, caller: &Caller, input: ProvisionClient) -> Result<Queued, Error> {
-        self.authorise(caller, Permission::ProvisionClient).await?;
-        let id = client_id(&input.client_id)?;
-        let job = provision_input(&input)?;
-        let call = Call::new(caller, input.idempotency_key.as_deref(), "provisionClient", &input)?;
-        self.ask(|| self.try_provision(caller, id, &job, &call)).await
-    }
-
-    async fn try_provision(
-        &self,
-        caller: &Caller,
-        id: ClientId,
-        input: &ProvisionInput,
-        call: &Call<'_>,
-    ) -> Result<Asked, Error> {
-        let mut tx = self.store().begin().await?;
-        let client = locked(&mut tx, id).await?;
-        // Under the lock: a repeat that came at the same time has to see what the first one made.
-        if let Some(made) = call.repeated(&mut tx).await? {
-            return before(&mut tx, &made).await;
-        }
-        provisionable(&mut tx, &client).await?;
-        self.queue(tx, caller, client, JobInput::Provision(input.clone()), None, call, Vec::new()).await
+        self.run(caller, &input).await
     }
 
     /// Queues the job that takes a client's access away, for good. From this instant nothing can
     /// activate the client, and nobody gets its profile any more. Asked again, it gives the original
     /// job, unless that one failed: then a person who asks again gets a new one.
     pub async fn revoke_client(&self, caller: &Caller, input: RevokeClient) -> Result<Queued, Error> {
-        self.authorise(caller, Permission::RevokeClient).await?;
-        let id = client_id(&input.client_id)?;
-        let reason: Reason = input.reason.parse().map_err(|bad| Error::invalid("reason", format!("{bad}")))?;
-        let call = Call::new(caller, input.idempotency_key.as_deref(), "revokeClient", &input)?;
-        self.ask(|| self.try_revoke(caller, id, &reason, &call)).await
-    }
-
-    async fn try_revoke(
-        &self,
-        caller: &Caller,
-        id: ClientId,
-        reason: &Reason,
-        call: &Call<'_>,
-    ) -> Result<Asked, Error> {
-        let mut tx = self.store().begin().await?;
-        let client = locked(&mut tx, id).await?;
-        if let Some(made) = call.repeated(&mut tx).await? {
-            return before(&mut tx, &made).await;
-        }
-        let earlier = tx.latest_job(id, JobKind::Revoke).await?;
-        let stands = |job: &Job| client.status() == ClientStatus::Revoked || job.state != JobState::Failed;
-        if let Some(job) = earlier.filter(stands) {
-            // Even if that job fails later: the same key gives the same answer.
-            call.remember(&mut tx, Remembered { client_id: Some(id), job_id: Some(job.id), ..Remembered::default() })
-                .await?;
-            tx.commit_bookkeeping().await?;
-            return Ok(Asked::Before(Queued { client, job }));
-        }
-        let mut more = Vec::new();
-        if client.revocation.is_none() {
-            tx.request_revocation(id, reason).await?;
-            tx.destroy_profile(id).await?;
-            more = cancel_waiting(&mut tx, caller, &client).await?;
-        }
-        let input = JobInput::Revoke(RevokeInput { reason: reason.as_str().to_owned() });
-        self.queue(tx, caller, client, input, None, call, more).await
+        self.run(caller, &input).await
     }
 
     /// Queues a failed job again, as a new one.
     pub async fn retry_job(&self, caller: &Caller, input: RetryJob) -> Result<Queued, Error> {
-        self.authorise(caller, Permission::RetryJob).await?;
-        let id: JobId = input.job_id.parse().map_err(|_| Error::not_found("jobId", "job"))?;
-        let call = Call::new(caller, input.idempotency_key.as_deref(), "retryJob", &input)?;
-        self.ask(|| self.try_retry(caller, id, &call)).await
+        self.run(caller, &input).await
     }
 
-    async fn try_retry(&self, caller: &Caller, id: JobId, call: &Call<'_>) -> Result<Asked, Error> {
-        let mut tx = self.store().begin().await?;
-        let failed = tx.job(id).await?.ok_or_else(|| Error::not_found("jobId", "job"))?;
-        let client = locked(&mut tx, failed.client_id).await?;
-        if let Some(made) = call.repeated(&mut tx).await? {
-            return before(&mut tx, &made).await;
-        }
-        if failed.state != JobState::Failed {
-            let state = failed.state.as_str();
-            return Err(Error::wrong_state(format!("the job is {state}: only a failed job can be tried again")));
-        }
-        match failed.kind() {
-            JobKind::Provision => provisionable(&mut tx, &client).await?,
-            JobKind::Revoke => revocable(&mut tx, &client).await?,
-        }
-        self.queue(tx, caller, client, failed.input, Some(id), call, Vec::new()).await
-    }
-
-    /// Runs the transaction, and rings if it queued something.
-    async fn ask<F>(&self, attempt: impl FnMut() -> F) -> Result<Queued, Error>
-    where
-        F: Future<Output = Result<Asked, Error>>,
-    {
-        match self.transact(attempt).await {
-            Ok(Asked::New(queued)) => {
-                reach(Boundary::Asked).map_err(StoreError::from)?;
-                self.ring(&queued.job).await;
-                Ok(queued)
-            }
-            Ok(Asked::Before(queued)) => Ok(queued),
-            Err(Error::Store(StoreError::Duplicate(_))) => {
-                Err(Error::wrong_state("a job of this kind is at work on the client already: follow that one"))
-            }
-            Err(other) => Err(other),
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "private, and each caller has them all at hand")]
     async fn queue(
         &self,
-        mut tx: Tx,
+        tx: &mut Tx,
         caller: &Caller,
         client: Client,
-        input: JobInput,
-        retry_of: Option<JobId>,
-        call: &Call<'_>,
+        (input, retry_of): (JobInput, Option<JobId>),
         more: Vec<Entry>,
-    ) -> Result<Asked, Error> {
+    ) -> Result<Done<Queued>, Error> {
         let new = NewJob {
             id: JobId::generate(self.ambient()),
             client_id: client.id,
@@ -199,13 +96,146 @@ impl Platform {
             retry_of,
         };
         let job = tx.insert_job(new).await?;
-        let made = Remembered { client_id: Some(client.id), job_id: Some(job.id), ..Remembered::default() };
-        call.remember(&mut tx, made).await?;
         // As it is after this transaction: a revocation may just have been requested.
         let client = tx.client(client.id).await?.unwrap_or(client);
-        self.commit(tx, requested(caller, &client, &job), more).await?;
-        Ok(Asked::New(Queued { client, job }))
+        let first = requested(caller, &client, &job);
+        let remembered = Remembered { job_id: Some(job.id), ..about(client.id) };
+        Ok(Done::New { made: Queued { client, job }, first, more, remembered })
     }
+}
+
+impl Mutation for ProvisionClient {
+    const OPERATION: Operation = Operation::ProvisionClient;
+    type Checked = (ClientId, ProvisionInput);
+    type Made = Queued;
+
+    fn key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
+
+    fn check(&self, platform: &Platform, _: &Caller) -> Result<Self::Checked, Error> {
+        Ok((client_id(&self.client_id)?, platform.provision_input(self)?))
+    }
+
+    async fn perform(
+        platform: &Platform,
+        tx: &mut Tx,
+        caller: &Caller,
+        (id, input): &Self::Checked,
+    ) -> Result<Done<Queued>, Error> {
+        let client = locked(tx, *id).await?;
+        provisionable(tx, &client).await?;
+        platform.queue(tx, caller, client, (JobInput::Provision(input.clone()), None), Vec::new()).await
+    }
+
+    async fn again(tx: &mut Tx, made: &Remembered) -> Result<Queued, Error> {
+        before(tx, made).await
+    }
+
+    fn taken(_: &Self::Checked, _: StoreError) -> Error {
+        at_work()
+    }
+
+    fn job(made: &Queued) -> Option<&Job> {
+        Some(&made.job)
+    }
+}
+
+impl Mutation for RevokeClient {
+    const OPERATION: Operation = Operation::RevokeClient;
+    type Checked = (ClientId, Reason);
+    type Made = Queued;
+
+    fn key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
+
+    fn check(&self, _: &Platform, _: &Caller) -> Result<Self::Checked, Error> {
+        let reason = self.reason.parse().map_err(|bad| Error::invalid("reason", format!("{bad}")))?;
+        Ok((client_id(&self.client_id)?, reason))
+    }
+
+    async fn perform(
+        platform: &Platform,
+        tx: &mut Tx,
+        caller: &Caller,
+        (id, reason): &Self::Checked,
+    ) -> Result<Done<Queued>, Error> {
+        let client = locked(tx, *id).await?;
+        let earlier = tx.latest_job(*id, JobKind::Revoke).await?;
+        let stands = |job: &Job| client.status() == ClientStatus::Revoked || job.state != JobState::Failed;
+        if let Some(job) = earlier.filter(stands) {
+            let remembered = Remembered { job_id: Some(job.id), ..about(*id) };
+            return Ok(Done::Before { made: Queued { client, job }, remembered });
+        }
+        let mut more = Vec::new();
+        if client.revocation.is_none() {
+            tx.request_revocation(*id, reason).await?;
+            tx.destroy_profile(*id).await?;
+            more = cancel_waiting(tx, caller, &client).await?;
+        }
+        let input = JobInput::Revoke(RevokeInput { reason: reason.as_str().to_owned() });
+        platform.queue(tx, caller, client, (input, None), more).await
+    }
+
+    async fn again(tx: &mut Tx, made: &Remembered) -> Result<Queued, Error> {
+        before(tx, made).await
+    }
+
+    fn taken(_: &Self::Checked, _: StoreError) -> Error {
+        at_work()
+    }
+
+    fn job(made: &Queued) -> Option<&Job> {
+        Some(&made.job)
+    }
+}
+
+impl Mutation for RetryJob {
+    const OPERATION: Operation = Operation::RetryJob;
+    type Checked = JobId;
+    type Made = Queued;
+
+    fn key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
+
+    fn check(&self, _: &Platform, _: &Caller) -> Result<JobId, Error> {
+        self.job_id.parse().map_err(|_| Error::not_found("jobId", "job"))
+    }
+
+    async fn perform(platform: &Platform, tx: &mut Tx, caller: &Caller, id: &JobId) -> Result<Done<Queued>, Error> {
+        let failed = tx.job(*id).await?.ok_or_else(|| Error::not_found("jobId", "job"))?;
+        let client = locked(tx, failed.client_id).await?;
+        if failed.state != JobState::Failed {
+            let state = failed.state.as_str();
+            return Err(Error::wrong_state(format!("the job is {state}: only a failed job can be tried again")));
+        }
+        match failed.kind() {
+            JobKind::Provision => {
+                platform.check_terms(&failed)?;
+                provisionable(tx, &client).await?;
+            }
+            JobKind::Revoke => revocable(tx, &client).await?,
+        }
+        platform.queue(tx, caller, client, (failed.input, Some(*id)), Vec::new()).await
+    }
+
+    async fn again(tx: &mut Tx, made: &Remembered) -> Result<Queued, Error> {
+        before(tx, made).await
+    }
+
+    fn taken(_: &JobId, _: StoreError) -> Error {
+        at_work()
+    }
+
+    fn job(made: &Queued) -> Option<&Job> {
+        Some(&made.job)
+    }
+}
+
+fn at_work() -> Error {
+    Error::wrong_state("a job of this kind is at work on the client already: follow that one")
 }
 
 /// The entry of a job that was asked for, with what it was asked for.
@@ -219,7 +249,7 @@ fn requested(caller: &Caller, client: &Client, job: &Job) -> Entry {
         None => entry,
     };
     match &job.input {
-        JobInput::Provision(input) => entry.with("validityDays", input.validity_days).with("csr", input.csr.is_some()),
+        JobInput::Provision(input) => terms_of(entry, input),
         JobInput::Revoke(input) => entry.with("reason", input.reason.as_str()),
     }
 }
@@ -232,23 +262,14 @@ async fn locked(tx: &mut Tx, id: ClientId) -> Result<Client, Error> {
     tx.lock_client(id).await?.ok_or_else(|| Error::not_found("clientId", "client"))
 }
 
-async fn before(tx: &mut Tx, made: &Remembered) -> Result<Asked, Error> {
+async fn before(tx: &mut Tx, made: &Remembered) -> Result<Queued, Error> {
     let (Some(client), Some(job)) = (made.client_id, made.job_id) else {
         return Err(Error::not_found("idempotencyKey", "job"));
     };
     match (tx.client(client).await?, tx.job(job).await?) {
-        (Some(client), Some(job)) => Ok(Asked::Before(Queued { client, job })),
+        (Some(client), Some(job)) => Ok(Queued { client, job }),
         _ => Err(Error::not_found("idempotencyKey", "job")),
     }
-}
-
-fn provision_input(input: &ProvisionClient) -> Result<ProvisionInput, Error> {
-    let validity_days =
-        u16::try_from(input.validity_days).ok().filter(|days| (1..=MAX_VALIDITY_DAYS).contains(days)).ok_or_else(
-            || Error::invalid("validityDays", format!("a certificate is valid for 1 to {MAX_VALIDITY_DAYS} days")),
-        )?;
-    let csr = input.csr.as_deref().map(check_csr).transpose().map_err(|fault| Error::bad_csr(&fault))?;
-    Ok(ProvisionInput { validity_days, csr })
 }
 
 async fn provisionable(tx: &mut Tx, client: &Client) -> Result<(), Error> {

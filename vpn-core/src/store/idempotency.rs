@@ -7,7 +7,7 @@ use sqlx::AnyConnection;
 use super::{Handle, StoreError, Tx, row::Reading};
 use crate::{
     clock::Timestamp,
-    domain::{ClientId, JobId, ServerId},
+    domain::{ApprovalId, ClientId, JobId, ServerId},
 };
 
 /// How long a key is remembered.
@@ -22,6 +22,8 @@ pub struct Remembered {
     pub job_id: Option<JobId>,
     /// The server it was about.
     pub server_id: Option<ServerId>,
+    /// The request for approval that it became.
+    pub approval_id: Option<ApprovalId>,
 }
 
 /// A key that is known.
@@ -44,7 +46,7 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         now: Timestamp,
     ) -> Result<Option<IdempotencyRecord>, StoreError> {
         let sql = self.dialect.sql(
-            "SELECT operation, request_hash, client_id, job_id, server_id FROM idempotency_keys \
+            "SELECT operation, request_hash, client_id, job_id, server_id, approval_id FROM idempotency_keys \
              WHERE principal = $1 AND idem_key = $2 AND created_at > $3",
         );
         let found = sqlx::query(sql)
@@ -62,6 +64,7 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
                 client_id: read.parsed_opt("client_id")?,
                 job_id: read.parsed_opt("job_id")?,
                 server_id: read.parsed_opt("server_id")?,
+                approval_id: read.parsed_opt("approval_id")?,
             },
         }))
     }
@@ -91,7 +94,7 @@ impl Tx {
             .await?;
         let sql = self.dialect.sql(
             "INSERT INTO idempotency_keys (principal, idem_key, operation, request_hash, client_id, job_id, \
-             server_id, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+             server_id, approval_id, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         );
         sqlx::query(sql)
             .bind(principal.to_owned())
@@ -101,6 +104,7 @@ impl Tx {
             .bind(record.result.client_id.map(|id| id.to_string()))
             .bind(record.result.job_id.map(|id| id.to_string()))
             .bind(record.result.server_id.map(|id| id.to_string()))
+            .bind(record.result.approval_id.map(|id| id.to_string()))
             .bind(at.micros())
             .execute(self.conn())
             .await?;

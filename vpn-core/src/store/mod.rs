@@ -4,6 +4,7 @@
 //! A change and its audit entry are one transaction: [`Tx::commit`] takes the entry, so a change
 //! without one cannot be committed. Times come from the database's clock ([`Tx::at`]).
 
+mod approvals;
 mod audit;
 mod clients;
 mod connect;
@@ -14,6 +15,7 @@ mod each;
 mod error;
 mod idempotency;
 mod jobs;
+mod links;
 mod page;
 mod profiles;
 mod row;
@@ -28,6 +30,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Transaction, any::AnyRow, pool::PoolConn
 
 use crate::{audit::Entry, clock::Timestamp};
 
+pub use approvals::{ApprovalFilter, Decision};
 pub use audit::{AuditFilter, Head};
 pub use clients::{ClientFilter, NewClient};
 pub use connect::{Opened, StoreOptions};
@@ -37,6 +40,7 @@ pub use dump::{Row, RowFault, Snapshot, Table};
 pub use error::StoreError;
 pub use idempotency::{IdempotencyRecord, Remembered};
 pub use jobs::{Due, JobFilter, NewJob};
+pub use links::{NewLink, StoredLink};
 pub use page::{End, Page, PageRequest, TimeRange};
 pub use profiles::{NewProfile, StoredProfile};
 pub use servers::NewServer;
@@ -103,7 +107,7 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         Ok(sqlx::query_scalar(newest).fetch_one(self.conn()).await?)
     }
 
-    async fn now(&mut self) -> Result<Timestamp, StoreError> {
+    pub(crate) async fn now(&mut self) -> Result<Timestamp, StoreError> {
         let micros: i64 = sqlx::query_scalar(self.dialect.now()).fetch_one(self.conn()).await?;
         Ok(Timestamp::from_micros(micros))
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Timestamp,
-    domain::{ClientId, JobId, TokenId},
+    domain::{ApprovalId, ClientId, JobId, TokenId},
 };
 
 /// From which end a page is filled.
@@ -144,6 +144,12 @@ impl From<JobId> for Bound {
 
 impl From<TokenId> for Bound {
     fn from(id: TokenId) -> Self {
+        Self::Text(id.to_string())
+    }
+}
+
+impl From<ApprovalId> for Bound {
+    fn from(id: ApprovalId) -> Self {
         Self::Text(id.to_string())
     }
 }

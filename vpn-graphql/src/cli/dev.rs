@@ -21,7 +21,7 @@ use vpn_core::{
     host::{Hosts, SshOptions, SshTransport},
     sandbox::{Options, Sandbox, VpnHost, random_hex},
     secrecy::{ExposeSecret as _, SecretString},
-    service::{CreateToken, HealthStatus, Platform, RegisterServer},
+    service::{CreateToken, HealthStatus, Platform, Policy, RegisterServer},
     store::{Opened, Store, StoreOptions},
     telemetry,
     vault::Vault,
@@ -94,8 +94,9 @@ impl Dev {
         let platform = Parts::assemble(sandbox).await?;
         let worker = platform.work(sandbox, stop)?;
         let address = listener.local_addr()?;
-        let http =
-            super::serve::listen(listener, platform.platform.clone(), HttpOptions::default(), stop.clone(), DRAIN);
+        let policy = Policy { public_url: Some(format!("http://{address}")), ..Policy::default() };
+        let public = platform.platform.clone().with_policy(policy);
+        let http = super::serve::listen(listener, public, HttpOptions::default(), stop.clone(), DRAIN);
         let serving = tokio::spawn(http);
         let begun = async {
             platform.register(sandbox.host()?).await?;

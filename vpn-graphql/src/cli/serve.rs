@@ -31,6 +31,7 @@ impl Serve {
         telemetry::start(&config.shared.log, config.shared.log_format)?;
         let stop = super::stopped_by_signal()?;
         let (store, mut platform) = platform(&config.shared)?;
+        platform = platform.with_policy(config.policy).with_two_person_rule(config.two_person);
         if let Some(provider) = config.provider {
             platform = platform.with_provider(Provider::new(provider)?);
         }

@@ -17,7 +17,7 @@ const TOLERANCE: usize = 4;
 ///
 /// It is read before anything else is decided: a connection that is closed on unread bytes is
 /// reset, and then the caller may never see why it was refused.
-pub(super) async fn read(body: Body, max: usize, wait: Duration) -> Result<Vec<u8>, Refusal> {
+pub(crate) async fn read(body: Body, max: usize, wait: Duration) -> Result<Vec<u8>, Refusal> {
     match tokio::time::timeout(wait, collect(body.into_data_stream(), max)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "the body took too long to arrive")),

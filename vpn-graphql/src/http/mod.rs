@@ -1,7 +1,7 @@
 //! GraphQL over HTTP: `POST /graphql`, and `GET /graphql` for queries; in events for whoever wants that.
 
 mod accept;
-mod body;
+pub(crate) mod body;
 mod params;
 mod refusal;
 mod reply;

@@ -15,7 +15,7 @@ use crate::{
 
 /// Why a request is turned away.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     /// `None`: as the media type has it for a document that is refused.
     status: Option<StatusCode>,
     error: Box<ServerError>,

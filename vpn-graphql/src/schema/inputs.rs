@@ -8,7 +8,7 @@ use vpn_core::{
 
 use super::{
     cursor::filter_id,
-    types::{ClientStatus, DateTime, JobKind, JobState, Role, Scope},
+    types::{ApprovalState, ClientStatus, DateTime, JobKind, JobState, Role, Scope, TwoPersonOperation},
 };
 
 /// Instants from one to another. What is left out has no limit.
@@ -120,6 +120,27 @@ impl From<TokenFilter> for store::TokenFilter {
     }
 }
 
+/// Which approvals. What is left out does not matter.
+#[derive(InputObject, Default)]
+pub(super) struct ApprovalFilter {
+    /// In this state now.
+    state: Option<ApprovalState>,
+    /// Of this mutation.
+    operation: Option<TwoPersonOperation>,
+    /// Asked for by this principal.
+    requested_by: Option<String>,
+}
+
+impl From<ApprovalFilter> for store::ApprovalFilter {
+    fn from(filter: ApprovalFilter) -> Self {
+        Self {
+            state: filter.state.map(Into::into),
+            operation: filter.operation.map(Into::into),
+            requested_by: filter.requested_by,
+        }
+    }
+}
+
 /// A VPN host that is to be made known.
 #[derive(InputObject)]
 pub(super) struct RegisterServerInput {
@@ -209,9 +230,16 @@ pub(super) struct ProvisionClientInput {
     /// A certificate signing request, PEM. With it the private key never leaves its owner; without it
     /// the VPN host makes one.
     csr: Option<String>,
-    /// How long the certificate is valid, in days.
+    /// How long the certificate is valid, in days: from 1 to what the platform's policy allows, at most
+    /// 3650. A client that was asked for before stays with what was asked first.
     #[graphql(default_with = "Some(DEFAULT_VALIDITY)")]
     validity_days: Option<i32>,
+    /// The client's own address in the VPN, IPv4: one of those that the VPN host keeps for this, and that
+    /// no other client has. Without one it gets any that is free.
+    address: Option<String>,
+    /// IPv4 networks that the client reaches through the tunnel, beside the VPN's own: at most 16, such as
+    /// `10.20.0.0/16`, each of at least /8.
+    routes: Option<Vec<String>>,
     /// A repeat with the same key gives the first result again, for 24 hours.
     idempotency_key: Option<String>,
 }
@@ -224,6 +252,8 @@ impl From<ProvisionClientInput> for service::ProvisionClient {
             client_id: input.client_id.0,
             csr: input.csr,
             validity_days: input.validity_days.unwrap_or(DEFAULT_VALIDITY),
+            address: input.address,
+            routes: input.routes.unwrap_or_default(),
             idempotency_key: input.idempotency_key,
         }
     }
@@ -295,4 +325,38 @@ impl From<CreateTokenInput> for service::CreateToken {
 pub(super) struct RevokeTokenInput {
     /// Which.
     pub(super) token_id: ID,
+}
+
+/// What somebody else asked for, and is to be done.
+#[derive(InputObject)]
+pub(super) struct ApproveRequestInput {
+    /// Which.
+    pub(super) approval_id: ID,
+}
+
+/// What somebody else asked for, and is not to be done.
+#[derive(InputObject)]
+pub(super) struct DenyRequestInput {
+    /// Which.
+    pub(super) approval_id: ID,
+    /// Why: 1 to 500 characters, one line. It goes into the audit log.
+    pub(super) reason: String,
+}
+
+/// A link to a profile that is to be made.
+#[derive(InputObject)]
+pub(super) struct CreateProfileLinkInput {
+    /// To the profile of which client. It must wait for its delivery.
+    client_id: ID,
+    /// How long the link is good, in minutes, from 1 to 1440.
+    #[graphql(default_with = "Some(DEFAULT_MINUTES)")]
+    valid_for_minutes: Option<i32>,
+}
+
+const DEFAULT_MINUTES: i32 = 60;
+
+impl From<CreateProfileLinkInput> for service::CreateProfileLink {
+    fn from(input: CreateProfileLinkInput) -> Self {
+        Self { client_id: input.client_id.0, valid_for_minutes: input.valid_for_minutes.unwrap_or(DEFAULT_MINUTES) }
+    }
 }

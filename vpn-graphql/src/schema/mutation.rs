@@ -5,18 +5,19 @@ use async_graphql::{Context, Error, Object};
 use super::{
     Scope,
     inputs::{
-        CreateClientInput, CreateTokenInput, DeliverProfileInput, DisableServerInput, EnableServerInput,
-        PinHostKeyInput, ProvisionClientInput, RegisterServerInput, RetireServerInput, RetryJobInput,
-        RevokeClientInput, RevokeTokenInput,
+        ApproveRequestInput, CreateClientInput, CreateProfileLinkInput, CreateTokenInput, DeliverProfileInput,
+        DenyRequestInput, DisableServerInput, EnableServerInput, PinHostKeyInput, ProvisionClientInput,
+        RegisterServerInput, RetireServerInput, RetryJobInput, RevokeClientInput, RevokeTokenInput,
     },
     payloads::{
-        CreateClientPayload, CreateTokenPayload, DeliverProfilePayload, DisableServerPayload, EnableServerPayload,
-        PinHostKeyPayload, ProvisionClientPayload, RegisterServerPayload, RetireServerPayload, RetryJobPayload,
-        RevokeClientPayload, RevokeTokenPayload,
+        ApproveRequestPayload, CreateClientPayload, CreateProfileLinkPayload, CreateTokenPayload,
+        DeliverProfilePayload, DenyRequestPayload, DisableServerPayload, EnableServerPayload, PinHostKeyPayload,
+        ProvisionClientPayload, RegisterServerPayload, RetireServerPayload, RetryJobPayload, RevokeClientPayload,
+        RevokeTokenPayload,
     },
-    types::{AccessToken, VpnClient, VpnServer},
+    types::VpnServer,
 };
-use crate::error::as_data;
+use crate::error::{Outcome, as_data};
 
 pub(crate) struct Mutation;
 
@@ -31,8 +32,7 @@ impl Mutation {
         input: RegisterServerInput,
     ) -> Result<RegisterServerPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let (server, user_errors) = as_data(platform.register_server(caller, input.into()).await)?;
-        Ok(RegisterServerPayload { server: server.map(VpnServer), user_errors })
+        Ok(as_data(platform.register_server(caller, input.into()).await)?.into())
     }
 
     /// Confirm the host key that a VPN host shows: of one that was registered without a key, or has a new one. Asked
@@ -40,8 +40,8 @@ impl Mutation {
     async fn pin_host_key(&self, ctx: &Context<'_>, input: PinHostKeyInput) -> Result<PinHostKeyPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
         let pinned = platform.pin_host_key(caller, &input.server_id, &input.fingerprint).await;
-        let (server, user_errors) = as_data(pinned)?;
-        Ok(PinHostKeyPayload { server: server.map(VpnServer), user_errors })
+        let Outcome { done, user_errors, .. } = as_data(pinned)?;
+        Ok(PinHostKeyPayload { server: done.map(VpnServer), user_errors })
     }
 
     /// Let nobody in on a server any more, for now: no client is created or provisioned there. What was accepted before
@@ -52,29 +52,28 @@ impl Mutation {
         input: DisableServerInput,
     ) -> Result<DisableServerPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let (server, user_errors) = as_data(platform.disable_server(caller, &input.server_id).await)?;
-        Ok(DisableServerPayload { server: server.map(VpnServer), user_errors })
+        let Outcome { done, user_errors, .. } = as_data(platform.disable_server(caller, &input.server_id).await)?;
+        Ok(DisableServerPayload { server: done.map(VpnServer), user_errors })
     }
 
     /// Let clients in again on a server that was disabled. Asked again, it changes nothing.
     async fn enable_server(&self, ctx: &Context<'_>, input: EnableServerInput) -> Result<EnableServerPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let (server, user_errors) = as_data(platform.enable_server(caller, &input.server_id).await)?;
-        Ok(EnableServerPayload { server: server.map(VpnServer), user_errors })
+        let Outcome { done, user_errors, .. } = as_data(platform.enable_server(caller, &input.server_id).await)?;
+        Ok(EnableServerPayload { server: done.map(VpnServer), user_errors })
     }
 
     /// Give a server up for good, once all its clients are revoked. Asked again, it changes nothing.
     async fn retire_server(&self, ctx: &Context<'_>, input: RetireServerInput) -> Result<RetireServerPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let (server, user_errors) = as_data(platform.retire_server(caller, &input.server_id).await)?;
-        Ok(RetireServerPayload { server: server.map(VpnServer), user_errors })
+        let Outcome { done, user_errors, .. } = as_data(platform.retire_server(caller, &input.server_id).await)?;
+        Ok(RetireServerPayload { server: done.map(VpnServer), user_errors })
     }
 
     /// Record a client. Nothing happens on the VPN host yet.
     async fn create_client(&self, ctx: &Context<'_>, input: CreateClientInput) -> Result<CreateClientPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let (client, user_errors) = as_data(platform.create_client(caller, input.into()).await)?;
-        Ok(CreateClientPayload { client: client.map(VpnClient), user_errors })
+        Ok(as_data(platform.create_client(caller, input.into()).await)?.into())
     }
 
     /// Queue the job that lets a client connect. With `csr`, the private key never leaves its owner.
@@ -109,6 +108,17 @@ impl Mutation {
         Ok(as_data(platform.deliver_profile(caller, &input.client_id).await)?.into())
     }
 
+    /// Make a link to the connection profile, for whoever has no token: it works once, and for a short
+    /// time. Whoever has it can take the profile.
+    async fn create_profile_link(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateProfileLinkInput,
+    ) -> Result<CreateProfileLinkPayload, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        as_data(platform.create_profile_link(caller, input.into()).await)?.try_into()
+    }
+
     /// Make an access token.
     async fn create_token(&self, ctx: &Context<'_>, input: CreateTokenInput) -> Result<CreateTokenPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
@@ -118,7 +128,22 @@ impl Mutation {
     /// End an access token, and what its bearer follows live. Asked again, it changes nothing.
     async fn revoke_token(&self, ctx: &Context<'_>, input: RevokeTokenInput) -> Result<RevokeTokenPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let (token, user_errors) = as_data(platform.revoke_token(caller, &input.token_id).await)?;
-        Ok(RevokeTokenPayload { token: token.map(AccessToken::from), user_errors })
+        Ok(as_data(platform.revoke_token(caller, &input.token_id).await)?.into())
+    }
+
+    /// Approve what somebody else asked for; it is done in the same instant. You have to be allowed it yourself.
+    async fn approve_request(
+        &self,
+        ctx: &Context<'_>,
+        input: ApproveRequestInput,
+    ) -> Result<ApproveRequestPayload, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        Ok(as_data(platform.approve_request(caller, &input.approval_id).await)?.into())
+    }
+
+    /// Deny what somebody else asked for. You have to be allowed it yourself.
+    async fn deny_request(&self, ctx: &Context<'_>, input: DenyRequestInput) -> Result<DenyRequestPayload, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        Ok(as_data(platform.deny_request(caller, &input.approval_id, &input.reason).await)?.into())
     }
 }

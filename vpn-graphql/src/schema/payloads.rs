@@ -1,10 +1,18 @@
 //! What mutations give.
 
-use async_graphql::{Interface, SimpleObject};
-use vpn_core::secrecy::ExposeSecret as _;
-use vpn_core::service::{Delivered, NewlyMade, Queued};
+use async_graphql::{Error, Interface, SimpleObject};
+use vpn_core::{
+    domain::{Client, Server},
+    secrecy::{ExposeSecret as _, SecretString},
+    service::{Awaited, Delivered, NewlyMade, ProfileLink, Queued, SeenApproval},
+    store::StoredToken,
+};
 
-use super::types::{AccessToken, Job, UserError, VpnClient, VpnServer};
+use super::types::{AccessToken, Approval, DateTime, Job, UserError, VpnClient, VpnServer};
+use crate::{
+    error::{Outcome, bug},
+    qr,
+};
 
 /// What every mutation gives.
 #[derive(Interface)]
@@ -34,19 +42,37 @@ pub(super) enum MutationPayload {
     RetryJob(RetryJobPayload),
     /// Of `deliverProfile`.
     DeliverProfile(DeliverProfilePayload),
+    /// Of `createProfileLink`.
+    CreateProfileLink(CreateProfileLinkPayload),
     /// Of `createToken`.
     CreateToken(CreateTokenPayload),
     /// Of `revokeToken`.
     RevokeToken(RevokeTokenPayload),
+    /// Of `approveRequest`.
+    ApproveRequest(ApproveRequestPayload),
+    /// Of `denyRequest`.
+    DenyRequest(DenyRequestPayload),
 }
 
 /// What `registerServer` gives.
 #[derive(SimpleObject)]
 pub(super) struct RegisterServerPayload {
-    /// The server; null when there are user errors.
-    pub(super) server: Option<VpnServer>,
+    /// The server; null when there are user errors, and while it waits for approval.
+    server: Option<VpnServer>,
+    /// The request, when a second person has to approve it: it waits for that, and nothing else was done.
+    approval: Option<Approval>,
     /// What the caller can put right; then nothing was changed. Empty when it was done.
-    pub(super) user_errors: Vec<UserError>,
+    user_errors: Vec<UserError>,
+}
+
+impl From<Outcome<Server>> for RegisterServerPayload {
+    fn from(Outcome { done, awaited, user_errors }: Outcome<Server>) -> Self {
+        Self { server: done.map(VpnServer), approval: awaited.map(waiting), user_errors }
+    }
+}
+
+fn waiting(awaited: Awaited) -> Approval {
+    Approval(awaited.seen)
 }
 
 /// What `pinHostKey` gives.
@@ -88,10 +114,18 @@ pub(super) struct RetireServerPayload {
 /// What `createClient` gives.
 #[derive(SimpleObject)]
 pub(super) struct CreateClientPayload {
-    /// The client; null when there are user errors.
-    pub(super) client: Option<VpnClient>,
+    /// The client; null when there are user errors, and while it waits for approval.
+    client: Option<VpnClient>,
+    /// The request, when a second person has to approve it: it waits for that, and nothing else was done.
+    approval: Option<Approval>,
     /// What the caller can put right; then nothing was changed. Empty when it was done.
-    pub(super) user_errors: Vec<UserError>,
+    user_errors: Vec<UserError>,
+}
+
+impl From<Outcome<Client>> for CreateClientPayload {
+    fn from(Outcome { done, awaited, user_errors }: Outcome<Client>) -> Self {
+        Self { client: done.map(VpnClient), approval: awaited.map(waiting), user_errors }
+    }
 }
 
 macro_rules! queued {
@@ -99,18 +133,22 @@ macro_rules! queued {
         $(#[$doc])*
         #[derive(SimpleObject)]
         pub(super) struct $payload {
-            /// The client as it is now; null when there are user errors.
+            /// The client as it is now; null when there are user errors, and while it waits for approval.
             client: Option<VpnClient>,
-            /// The job: follow it with `clientStatus` or `jobEvents`. Null when there are user errors.
+            /// The job: follow it with `clientStatus` or `jobEvents`. Null when there are user errors, and
+            /// while it waits for approval.
             job: Option<Job>,
+            /// The request, when a second person has to approve it: it waits for that, and nothing else was
+            /// done.
+            approval: Option<Approval>,
             /// What the caller can put right; then nothing was changed. Empty when it was done.
             user_errors: Vec<UserError>,
         }
 
-        impl From<(Option<Queued>, Vec<UserError>)> for $payload {
-            fn from((queued, user_errors): (Option<Queued>, Vec<UserError>)) -> Self {
-                let (client, job) = queued.map(|queued| (VpnClient(queued.client), Job(queued.job))).unzip();
-                Self { client, job, user_errors }
+        impl From<Outcome<Queued>> for $payload {
+            fn from(Outcome { done, awaited, user_errors }: Outcome<Queued>) -> Self {
+                let (client, job) = done.map(|queued| (VpnClient(queued.client), Job(queued.job))).unzip();
+                Self { client, job, approval: awaited.map(waiting), user_errors }
             }
         }
     };
@@ -144,9 +182,9 @@ pub(super) struct DeliverProfilePayload {
     user_errors: Vec<UserError>,
 }
 
-impl From<(Option<Delivered>, Vec<UserError>)> for DeliverProfilePayload {
-    fn from((delivered, user_errors): (Option<Delivered>, Vec<UserError>)) -> Self {
-        let Some(delivered) = delivered else {
+impl From<Outcome<Delivered>> for DeliverProfilePayload {
+    fn from(Outcome { done, user_errors, .. }: Outcome<Delivered>) -> Self {
+        let Some(delivered) = done else {
             return Self { client: None, profile: None, has_private_key: None, user_errors };
         };
         Self {
@@ -158,22 +196,61 @@ impl From<(Option<Delivered>, Vec<UserError>)> for DeliverProfilePayload {
     }
 }
 
-/// What `createToken` gives.
+/// What `createProfileLink` gives.
 #[derive(SimpleObject)]
-pub(super) struct CreateTokenPayload {
-    /// What is kept of the token; null when there are user errors.
-    token: Option<AccessToken>,
-    /// The token itself, for `Authorization: Bearer …`. This is the only time it is given. Null when
-    /// there are user errors.
-    secret: Option<String>,
+pub(super) struct CreateProfileLinkPayload {
+    /// The client; null when there are user errors.
+    client: Option<VpnClient>,
+    /// The link. This is the only time it is given: send it to whoever is to have the profile, and to
+    /// nobody else. Null when there are user errors.
+    url: Option<String>,
+    /// The link as a QR code for a phone's camera, an SVG picture. Null when there are user errors.
+    qr: Option<String>,
+    /// When the link ends, if nobody uses it before. Null when there are user errors.
+    expires_at: Option<DateTime>,
     /// What the caller can put right; then nothing was changed. Empty when it was done.
     user_errors: Vec<UserError>,
 }
 
-impl From<(Option<NewlyMade>, Vec<UserError>)> for CreateTokenPayload {
-    fn from((made, user_errors): (Option<NewlyMade>, Vec<UserError>)) -> Self {
-        let (token, secret) = made.map(|made| (made.token.into(), made.secret.expose_secret().to_owned())).unzip();
-        Self { token, secret, user_errors }
+impl TryFrom<Outcome<ProfileLink>> for CreateProfileLinkPayload {
+    type Error = Error;
+
+    fn try_from(Outcome { done, user_errors, .. }: Outcome<ProfileLink>) -> Result<Self, Error> {
+        let Some(link) = done else {
+            return Ok(Self { client: None, url: None, qr: None, expires_at: None, user_errors });
+        };
+        let url = link.url.expose_secret().to_owned();
+        let qr = qr::svg(&url).map_err(|_| bug("a link that is too long for a QR code"))?;
+        Ok(Self {
+            client: Some(VpnClient(link.client)),
+            url: Some(url),
+            qr: Some(qr),
+            expires_at: Some(link.expires_at.into()),
+            user_errors,
+        })
+    }
+}
+
+/// What `createToken` gives.
+#[derive(SimpleObject)]
+pub(super) struct CreateTokenPayload {
+    /// What is kept of the token; null when there are user errors, and while it waits for approval.
+    token: Option<AccessToken>,
+    /// The token itself, for `Authorization: Bearer …`. This is the only time it is given; while it waits for
+    /// approval it admits nobody. Null when there are user errors.
+    secret: Option<String>,
+    /// The request, when a second person has to approve it: it waits for that, and nothing else was done.
+    approval: Option<Approval>,
+    /// What the caller can put right; then nothing was changed. Empty when it was done.
+    user_errors: Vec<UserError>,
+}
+
+impl From<Outcome<NewlyMade>> for CreateTokenPayload {
+    fn from(Outcome { done, awaited, user_errors }: Outcome<NewlyMade>) -> Self {
+        let shown = |secret: &SecretString| secret.expose_secret().to_owned();
+        let later = awaited.as_ref().and_then(|it| it.secret.as_ref()).map(shown);
+        let (token, secret) = done.map(|made| (made.token.into(), shown(&made.secret))).unzip();
+        Self { token, secret: secret.or(later), approval: awaited.map(waiting), user_errors }
     }
 }
 
@@ -181,7 +258,41 @@ impl From<(Option<NewlyMade>, Vec<UserError>)> for CreateTokenPayload {
 #[derive(SimpleObject)]
 pub(super) struct RevokeTokenPayload {
     /// The token as it is now; null when there are user errors.
-    pub(super) token: Option<AccessToken>,
+    token: Option<AccessToken>,
     /// What the caller can put right; then nothing was changed. Empty when it was done.
-    pub(super) user_errors: Vec<UserError>,
+    user_errors: Vec<UserError>,
 }
+
+impl From<Outcome<StoredToken>> for RevokeTokenPayload {
+    fn from(Outcome { done, user_errors, .. }: Outcome<StoredToken>) -> Self {
+        Self { token: done.map(AccessToken::from), user_errors }
+    }
+}
+
+macro_rules! decided {
+    ($(#[$doc:meta])* $payload:ident) => {
+        $(#[$doc])*
+        #[derive(SimpleObject)]
+        pub(super) struct $payload {
+            /// The request as it is now; null when there are user errors.
+            approval: Option<Approval>,
+            /// What the caller can put right; then nothing was changed. Empty when it was done.
+            user_errors: Vec<UserError>,
+        }
+
+        impl From<Outcome<SeenApproval>> for $payload {
+            fn from(Outcome { done, user_errors, .. }: Outcome<SeenApproval>) -> Self {
+                Self { approval: done.map(Approval), user_errors }
+            }
+        }
+    };
+}
+
+decided!(
+    /// What `approveRequest` gives.
+    ApproveRequestPayload
+);
+decided!(
+    /// What `denyRequest` gives.
+    DenyRequestPayload
+);

@@ -1,15 +1,15 @@
 //! Reads.
 
 use async_graphql::{Context, Error, ID, Object};
-use vpn_core::domain::{ClientId, JobId, ServerId, TokenId};
+use vpn_core::domain::{ApprovalId, ClientId, JobId, ServerId, TokenId};
 
 use super::{
     Nullable, Scope,
     cursor::{self, AuditId, Part, cost},
-    inputs::{AuditFilter, ClientFilter, JobFilter, TokenFilter},
+    inputs::{ApprovalFilter, AuditFilter, ClientFilter, JobFilter, TokenFilter},
     types::{
-        AccessToken, AccessTokenConnection, AuditEntry, AuditEntryConnection, AuditTree, Health, Job, JobConnection,
-        Node, Viewer, VpnClient, VpnClientConnection, VpnServer,
+        AccessToken, AccessTokenConnection, Approval, ApprovalConnection, AuditEntry, AuditEntryConnection, AuditTree,
+        Health, Job, JobConnection, Node, Viewer, VpnClient, VpnClientConnection, VpnServer,
     },
 };
 use crate::error::told;
@@ -130,6 +130,25 @@ impl Query {
         Ok(AccessTokenConnection::new(tokens, |token| token.id))
     }
 
+    /// What waits for a second person, and what became of it, newest first. Needs the permission
+    /// `approval.read`.
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn approvals(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<ApprovalFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<ApprovalConnection, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        let page = Part { first, after, last, before }.page()?;
+        let filter = filter.unwrap_or_default().into();
+        let approvals = platform.approvals(caller, &filter, &page).await.map_err(told)?;
+        Ok(ApprovalConnection::new(approvals, |seen| seen.approval.id))
+    }
+
     /// Whether the service can do its work right now: database, Redis, queue.
     async fn health(&self, ctx: &Context<'_>) -> Result<Health, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
@@ -162,6 +181,11 @@ async fn find_token(ctx: &Context<'_>, id: TokenId) -> Result<Option<AccessToken
     Ok(platform.token(caller, id).await.map_err(told)?.map(AccessToken::from))
 }
 
+async fn find_approval(ctx: &Context<'_>, id: ApprovalId) -> Result<Option<Approval>, Error> {
+    let Scope { platform, caller, .. } = Scope::of(ctx)?;
+    Ok(platform.approval(caller, id).await.map_err(told)?.map(Approval))
+}
+
 /// Its prefix says of which kind an id is.
 async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Error> {
     if let Ok(id) = id.parse::<ClientId>() {
@@ -174,6 +198,8 @@ async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Error> {
         Ok(find_entry(ctx, id).await?.map(Node::from))
     } else if let Ok(id) = id.parse::<TokenId>() {
         Ok(find_token(ctx, id).await?.map(Node::from))
+    } else if let Ok(id) = id.parse::<ApprovalId>() {
+        Ok(find_approval(ctx, id).await?.map(Node::from))
     } else {
         Ok(None)
     }

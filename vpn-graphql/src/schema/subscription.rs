@@ -6,7 +6,7 @@ use futures_util::{Stream, StreamExt as _};
 use super::{
     Scope,
     cursor::{self, EventPlace, filter_id},
-    types::{AuditLogEvent, ClientStatusEvent, JobEvent},
+    types::{ApprovalEvent, AuditLogEvent, ClientStatusEvent, JobEvent},
 };
 use crate::error::{bad_input, told};
 
@@ -42,6 +42,18 @@ impl Subscription {
         let client_id = filter_id("clientId", client_id.as_ref())?;
         let events = platform.job_events(caller, client_id, place(after)?).await.map_err(told)?;
         Ok(events.map(|event| event.map(JobEvent::from).map_err(told)))
+    }
+
+    /// What is asked for that needs a second person, and what is decided. Without `after`, from now on. Needs
+    /// the permission `approval.read`.
+    async fn approval_events(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<ApprovalEvent, Error>> + use<>, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        let events = platform.approval_events(caller, place(after)?).await.map_err(told)?;
+        Ok(events.map(|event| event.map(ApprovalEvent::from).map_err(told)))
     }
 
     /// The audit log as it grows. Without `after`, from now on. Needs the permission `audit.read`.

@@ -143,3 +143,12 @@ async fn a_server_without_a_list_knows_no_document_by_a_name() {
     let answer = send(&tiny(), post(r#"{"documentId":"sha256:00"}"#, &[])).await;
     assert_eq!((answer.status.as_u16(), answer.code()), (400, "OPERATION_NOT_ALLOWED".into()));
 }
+
+#[test]
+fn what_vpnctl_asks_can_be_listed_as_it_is() {
+    use sha2::Digest as _;
+    let document = include_str!("../../vpnctl/operations.graphql");
+    let name = hex::encode(sha2::Sha256::digest(document));
+    let listed = Operations::parse(&json!({ name: document }).to_string());
+    assert_eq!(listed.map(|listed| listed.count()).ok(), Some(1));
+}

@@ -49,6 +49,11 @@ async fn nothing_is_loaded_from_elsewhere() {
     let page = fetch("/graphiql", None).await;
     let policy = page.header("content-security-policy").to_owned();
     assert!(policy.contains("default-src 'none'; script-src 'self';") && !policy.contains("http"), "{policy}");
+    let scripts = policy.split("; ").filter(|part| part.starts_with("script-src") || part.starts_with("worker-src"));
+    assert_eq!(scripts.collect::<Vec<_>>(), ["script-src 'self'", "worker-src 'self'"], "nothing inline, no eval");
+    for part in ["base-uri 'none'", "form-action 'none'", "connect-src 'self'"] {
+        assert!(policy.split("; ").any(|own| own == part), "{part} is not in {policy}");
+    }
     assert!(!page.text().contains("<script>") && !page.text().contains("src=\"http"));
 }
 

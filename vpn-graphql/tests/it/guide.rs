@@ -98,3 +98,17 @@ fn no_code_is_missing_from_the_table() {
         assert!(GUIDE.contains(&format!("`{code}`")), "not explained: {code}");
     }
 }
+
+/// The table of what scanners look for names tests that there are.
+#[test]
+fn every_answer_to_scanners_is_held_by_a_test() {
+    let tests = [include_str!("abuse.rs"), include_str!("graphiql.rs"), include_str!("http.rs"), include_str!("ws.rs")];
+    let section = GUIDE.split("## What scanners look for").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let rows: Vec<&str> = section.expect("the section").lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    assert!(rows.len() > 10, "{rows:?}");
+    for row in rows {
+        let name = row.trim_end_matches([' ', '|', '`']).rsplit('`').next().expect("a test's name");
+        let test = format!("async fn {name}()");
+        assert!(tests.iter().any(|source| source.contains(&test)), "there is no test {name}");
+    }
+}

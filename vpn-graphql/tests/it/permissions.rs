@@ -83,8 +83,13 @@ fn document(field: &str, client: &str) -> String {
         "Query.auditLog" => "{ auditLog { edges { cursor } } }".into(),
         "Query.auditTree" => "{ auditTree { size } }".into(),
         "Query.tokens" => "{ tokens { edges { cursor } } }".into(),
+        "Query.approvals" => "{ approvals { edges { cursor } } }".into(),
         "Query.health" => "{ health { status } }".into(),
         "Mutation.registerServer" => mutation("registerServer", "name: \"\", host: \"\", hostKey: \"\""),
+        "Mutation.pinHostKey" => mutation("pinHostKey", "serverId: \"x\", fingerprint: \"x\""),
+        "Mutation.disableServer" => mutation("disableServer", "serverId: \"x\""),
+        "Mutation.enableServer" => mutation("enableServer", "serverId: \"x\""),
+        "Mutation.retireServer" => mutation("retireServer", "serverId: \"x\""),
         "Mutation.createClient" => mutation("createClient", "name: \"\", serverId: \"x\""),
         "Mutation.provisionClient" => mutation("provisionClient", "clientId: \"x\""),
         "Mutation.revokeClient" => mutation("revokeClient", "clientId: \"x\", reason: \"x\""),
@@ -92,8 +97,11 @@ fn document(field: &str, client: &str) -> String {
         "Mutation.deliverProfile" => mutation("deliverProfile", "clientId: \"x\""),
         "Mutation.createToken" => mutation("createToken", "principal: \"\", role: VIEWER, validForDays: 1"),
         "Mutation.revokeToken" => mutation("revokeToken", "tokenId: \"x\""),
+        "Mutation.approveRequest" => mutation("approveRequest", "approvalId: \"x\""),
+        "Mutation.denyRequest" => mutation("denyRequest", "approvalId: \"x\", reason: \"x\""),
         "Subscription.clientStatus" => format!("subscription {{ clientStatus(id: \"{client}\") {{ cursor }} }}"),
         "Subscription.jobEvents" => live("jobEvents"),
+        "Subscription.approvalEvents" => live("approvalEvents"),
         "Subscription.auditEntries" => live("auditEntries"),
         other => panic!("{other} is new: say here how it is asked for"),
     }
@@ -127,6 +135,7 @@ async fn something_to_see(server: &Server) -> String {
     let made = admin.ask(create, json!({ "in": { "name": "alice", "serverId": server_id } })).await;
     let id = made["data"]["createClient"]["client"]["id"].as_str().expect("an id").to_owned();
     admin.ask(&mutation("provisionClient", &format!("clientId: \"{id}\"")), json!({})).await;
+    server.ask_for_approval(&id).await;
     id
 }
 

@@ -30,6 +30,33 @@ fn everything_is_described() {
     }
 }
 
+/// The guide's policy: what to use instead, and from when it may be gone.
+#[test]
+fn what_is_deprecated_says_what_to_use_and_when_it_is_gone() {
+    for reason in vpn_graphql::sdl().split("@deprecated").skip(1) {
+        let reason = reason.lines().next().unwrap_or_default();
+        assert!(keeps_the_policy(reason), "@deprecated{reason}");
+    }
+    assert!(keeps_the_policy("(reason: \"Use `newName`. Gone from 2027-06-01.\")"));
+    for odd in [
+        "",
+        "(reason: \"Use `newName`.\")",
+        "(reason: \"Gone from 2027-06-01.\")",
+        "(reason: \"Use `x`. Gone from soon.\")",
+    ] {
+        assert!(!keeps_the_policy(odd), "{odd}");
+    }
+}
+
+fn keeps_the_policy(reason: &str) -> bool {
+    let reason = reason.strip_prefix("(reason: \"Use `").and_then(|rest| rest.split_once("`. Gone from "));
+    let day = reason.and_then(|(instead, rest)| Some((instead, rest.strip_suffix(".\")")?)));
+    day.is_some_and(|(instead, day)| {
+        let shape: String = day.chars().map(|one| if one.is_ascii_digit() { '0' } else { one }).collect();
+        !instead.is_empty() && shape == "0000-00-00"
+    })
+}
+
 /// Whether the line is part of a description of several lines.
 fn in_text(sdl: &str, line: &str) -> bool {
     let at = line.as_ptr() as usize - sdl.as_ptr() as usize;

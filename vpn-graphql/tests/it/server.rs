@@ -16,9 +16,10 @@ use tokio_tungstenite::{
 use vpn_core::{
     audit::{Action, Entry},
     clock::Ambient,
-    domain::{Caller, RequestId, Role, Scopes},
+    domain::{Caller, Operation, RequestId, Role, Scopes},
+    error::Error,
     secrecy::{ExposeSecret as _, SecretString},
-    service::{CreateToken, Platform, RegisterServer},
+    service::{CreateToken, Platform, RegisterServer, RevokeClient, TwoPersonRule},
     store::{Opened, Store, StoreOptions},
     vault::Vault,
 };
@@ -84,6 +85,14 @@ impl Server {
             idempotency_key: None,
         };
         self.platform.register_server(&self.admin, input).await.expect("a server").id.to_string()
+    }
+
+    /// Something waits for a second person.
+    pub(crate) async fn ask_for_approval(&self, client: &str) {
+        let rule = TwoPersonRule { operations: vec![Operation::RevokeClient], ..TwoPersonRule::default() };
+        let input = RevokeClient { client_id: client.to_owned(), reason: "lost".into(), idempotency_key: None };
+        let asked = self.platform.clone().with_two_person_rule(rule).revoke_client(&self.admin, input).await;
+        assert!(matches!(asked, Err(Error::AwaitsApproval(_))), "{asked:?}");
     }
 
     /// Somebody with a token of this role.

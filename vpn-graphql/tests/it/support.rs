@@ -24,6 +24,7 @@ use tower::ServiceExt as _;
 use vpn_core::{
     clock::Ambient,
     domain::{Caller, RequestId, Role},
+    service::Taken,
 };
 use vpn_graphql::{Api, Check, HttpOptions, Lifetime, Readiness, routes};
 
@@ -194,6 +195,16 @@ impl Api for TinyApi {
 
     fn subscribe(&self, request: Request, caller: Caller) -> BoxStream<'static, Response> {
         self.schema.execute_stream(request.data(caller))
+    }
+
+    fn take_profile<'a>(&'a self, secret: &'a str, _: RequestId) -> BoxFuture<'a, Result<Taken, ServerError>> {
+        let outcome = match secret {
+            "down" => Err(refusal("SERVICE_UNAVAILABLE")),
+            "broken" => Err(refusal("INTERNAL_SERVER_ERROR")),
+            "flood" => Ok(Taken::TooMany),
+            _ => Ok(Taken::Nothing),
+        };
+        async move { outcome }.boxed()
     }
 
     fn readiness(&self) -> BoxFuture<'_, Readiness> {

@@ -275,7 +275,8 @@ async fn one_socket_too_many_is_refused() {
         peers.push(Peer::known(&server).await);
     }
     let refused = Peer::connect(&server.url, &[PROTOCOL]).await;
-    assert!(matches!(refused, Err(Error::Http(response)) if response.status() == 503));
+    let Err(Error::Http(response)) = refused.map(drop) else { panic!("taken") };
+    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].as_bytes()), (503, &b"5"[..]));
 }
 
 #[tokio::test]

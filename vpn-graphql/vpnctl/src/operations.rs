@@ -34,6 +34,7 @@ operations!(
     Log,
     Tokens,
     RegisterServer,
+    PinHostKey,
     CreateClient,
     ProvisionClient,
     RevokeClient,
@@ -44,3 +45,15 @@ operations!(
     WatchClient,
     WatchLog,
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So that a server that runs only listed documents can list this one by its hash.
+    #[test]
+    fn the_document_that_is_sent_is_the_file_as_it_is() {
+        let body = Whoami::build_query(whoami::Variables);
+        assert_eq!((body.query, body.operation_name), (include_str!("../operations.graphql"), "Whoami"));
+    }
+}

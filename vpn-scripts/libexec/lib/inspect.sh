@@ -16,7 +16,7 @@ verb_hello() {
   crl_next_update pub/crl.pem
   reply_begin
   reply_field version 1
-  reply_field capabilities issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check,ends,proofs
+  reply_field capabilities issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check,ccd,ends,proofs
   reply_field host_id "$conf_host_id"
   reply_field ca_sha256 "$hello_ca"
   reply_field crl_number "$crl_number"
@@ -63,6 +63,7 @@ verb_check() {
   check_modes
   check_ca
   check_crl
+  check_admitted
   inspect_ends
   reply_begin
   reply_field crl_number "$crl_number"
@@ -75,11 +76,11 @@ verb_check() {
 check_modes() {
   check_me=$(id -u) || die 70 'the own user id cannot be read'
   # shellcheck disable=SC2086 # a list of plain names
-  check_modes=$(stat -c '%n %a %u' . $state_dirs ca/ca.key server/server.key server/tc.key lock revoked.log) ||
+  check_modes=$(stat -c '%n %a %u' . $state_dirs ca/ca.key server/server.key server/tls-crypt-v2.key lock revoked.log) ||
     die 70 'a file of the state directory is lost; restore it from the backup'
   while read -r check_file check_mode check_owner; do
     case $check_file in
-      .) check_wants=711 ;;
+      . | pub/admitted | pub/ccd) check_wants=711 ;;
       pub) check_wants=755 ;;
       */* | lock | revoked.log) check_wants=600 ;;
       *) check_wants=700 ;;
@@ -114,4 +115,14 @@ check_crl() {
   sort -o tmp/known tmp/unsorted || write_failed
   comm -23 tmp/tombstones tmp/known >tmp/missing || write_failed
   [ ! -s tmp/missing ] || die 70 'the CRL lacks revoked serials; the verb crl makes a new one'
+}
+
+# What OpenVPN asks before TLS says the same as the tombstones and the profiles.
+check_admitted() {
+  ls pub/admitted >tmp/admitted || die 70 'the directory pub/admitted cannot be read; check the disk'
+  comm -12 tmp/tombstones tmp/admitted >tmp/missing || write_failed
+  [ ! -s tmp/missing ] || die 70 'pub/admitted has revoked serials; setup takes them away'
+  ls issued >tmp/known || die 70 'the directory issued cannot be read; check the disk'
+  comm -23 tmp/known tmp/admitted >tmp/missing || write_failed
+  [ ! -s tmp/missing ] || die 70 'pub/admitted lacks issued serials, which OpenVPN refuses; setup puts them back'
 }

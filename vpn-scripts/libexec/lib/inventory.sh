@@ -7,7 +7,7 @@
 # STATE SERIAL FENCE NAME CLIENT, where STATE is
 #   revoked    for good
 #   live       issued; its profile can be handed out whole
-#   forgotten  issued; its private key was acknowledged and is gone from here
+#   forgotten  issued; its profile was acknowledged and its keys are gone from here
 #   bound      bound to a name and a client, and not issued
 #   seen       somebody came with a fence for it, nothing more
 # and FENCE is 0, NAME and CLIENT are - where the host does not know them.
@@ -55,7 +55,7 @@ inventory_line() {
     read -r inventory_name inventory_client _ <"revoked/$1" || :
   elif [ -e "intent/$1" ]; then
     inventory_state=bound
-    read -r inventory_name inventory_client inventory_verb <"intent/$1" || :
+    read -r inventory_name inventory_client inventory_verb _ <"intent/$1" || :
     [ ! -e "issued/$1" ] || inventory_issued "$1"
   elif [ -e "issued/$1" ]; then
     die 70 "intent/$1 is lost; restore it from the backup"
@@ -73,8 +73,10 @@ inventory_line() {
 
 inventory_issued() {
   inventory_state=live
-  [ "$inventory_verb" = issue ] || return 0
-  grep -q '^<key>$' "issued/$1" || {
+  # A profile with the shared tls-crypt key and without a private one has nothing to forget.
+  inventory_keys='^<(tls-crypt-v2|key)>$'
+  [ "$inventory_verb" = issue ] || inventory_keys='^<tls-crypt(-v2)?>$'
+  grep -Eq "$inventory_keys" "issued/$1" || {
     [ $? -eq 1 ] || die 74 "issued/$1 cannot be read; check the disk"
     inventory_state=forgotten
   }

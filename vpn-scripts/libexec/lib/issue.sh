@@ -7,9 +7,14 @@
 # it anew; a run that dies later is answered from the file.
 
 verb_issue() {
+  issue_kind=$verb
   # A new serial's fence comes into force together with its certificate.
   if [ -e "$fence_file" ]; then fence_store; fi
   [ ! -e "revoked/$serial" ] || die 66 'the serial is revoked for good; make a new client'
+  if [ -z "$days" ]; then
+    issue_again
+    return
+  fi
   issue_bind
   if [ -e "issued/$serial" ]; then
     profile_read
@@ -25,14 +30,27 @@ verb_sign() {
   verb_issue
 }
 
-# A serial is bound to its first name, client and CSR; a name to one live serial.
+# For a platform that does not know the terms any more: what was issued, whatever it was.
+issue_again() {
+  fence_store
+  [ -e "issued/$serial" ] || die 65 'the serial was never issued on this host; issue it with days'
+  [ -e "intent/$serial" ] || die 70 "intent/$serial is lost; restore it from the backup"
+  owner_check "intent/$serial"
+  read -r _ _ issue_kind _ <"intent/$serial" || :
+  profile_read
+  issue_replay
+}
+
+# A serial is bound to its first name, client and CSR, and to the terms of its first request;
+# a name, and an address, to one live serial.
 issue_bind() {
-  issue_intent="$name $client $verb"
+  issue_terms
+  issue_intent="$name $client $verb $issue_terms"
   [ "$verb" = issue ] || issue_intent="$issue_intent$NL$csr_pem"
   if [ -e "intent/$serial" ]; then
     owner_check "intent/$serial"
     issue_found=$(cat "intent/$serial") || die 70 "intent/$serial cannot be read; check the disk"
-    [ "$issue_found" = "$issue_intent" ] || die 65 'the serial was used with another CSR, or without one; repeat the first request or make a new client'
+    [ "$issue_found" = "$issue_intent" ] || issue_differs
   elif [ -e "issued/$serial" ]; then
     die 70 "intent/$serial is lost; restore it from the backup"
   fi
@@ -40,38 +58,75 @@ issue_bind() {
     fence_store
     die 65 "the name has the live serial $live_serial; revoke that client first"
   fi
+  ccd_check
 }
 
-# In one go, in this order: a profile is never without the binding of serial and name,
-# nor those without their fence. A file system with a journal keeps the order through a
-# power cut, and the directories are synced in the same one.
+# Days, address and routes, in three words.
+issue_terms() {
+  issue_routes=
+  for issue_route in $routes; do issue_routes=$issue_routes${issue_routes:+,}$issue_route; done
+  issue_terms="$days ${address:--} ${issue_routes:--}"
+}
+
+# The intent is another one. Those of older versions do not tell the terms: then no address
+# and no routes were asked for, and nobody knows how many days.
+issue_differs() {
+  issue_head=${issue_found%%"$NL"*}
+  issue_csr=
+  [ "$verb" = issue ] || issue_csr=$NL$csr_pem
+  case "$issue_head " in "$name $client $verb "*) ;; *) issue_csr=none ;; esac
+  [ "${issue_found#"$issue_head"}" = "$issue_csr" ] ||
+    die 65 'the serial was used with another CSR, or without one; repeat the first request or make a new client'
+  [ "$issue_head $address$routes" = "$name $client $verb " ] ||
+    die 65 'the serial was first asked for with other days, another address or other routes; ask for those again, or revoke this client and make a new one'
+}
+
+# In one go, in this order: a profile is never without the binding of serial and name, nor
+# those without their fence, and what OpenVPN looks at is there before anybody has a profile
+# (to be admitted means nothing to a serial without one). A file system with a journal keeps
+# the order through a power cut, and the directories are synced in the same one.
 issue_commit() {
+  : >tmp/admitted || write_failed
   write tmp/profile "$profile"
-  set -- tmp/profile "issued/$serial" # the commit point
-  issue_files=tmp/profile
-  if ! name_held; then
-    write tmp/name "$serial"
-    set -- tmp/name "names/$name" "$@"
-    issue_files="$issue_files tmp/name"
+  ccd_write
+  issue_files="tmp/admitted tmp/profile $ccd_new"
+  set -- tmp/admitted "pub/admitted/$serial"
+  if [ -n "$fence_new" ]; then
+    write tmp/fence "$fence $attempt"
+    set -- "$@" tmp/fence "$fence_file"
+    issue_files="$issue_files tmp/fence"
   fi
   if [ ! -e "intent/$serial" ]; then
     write tmp/intent "$issue_intent"
-    set -- tmp/intent "intent/$serial" "$@"
+    set -- "$@" tmp/intent "intent/$serial"
     issue_files="$issue_files tmp/intent"
   fi
-  if [ -n "$fence_new" ]; then
-    write tmp/fence "$fence $attempt"
-    set -- tmp/fence "$fence_file" "$@"
-    issue_files="$issue_files tmp/fence"
+  if ! name_held; then
+    write tmp/name "$serial"
+    set -- "$@" tmp/name "names/$name"
+    issue_files="$issue_files tmp/name"
   fi
+  [ -z "$address" ] || set -- "$@" tmp/address "addresses/$address"
+  if [ -n "$ccd_text" ]; then
+    set -- "$@" tmp/ccd "pub/ccd/$name"
+  elif [ -e "pub/ccd/$name" ]; then
+    # What another holder of the name has left.
+    set -- "$@" "pub/ccd/$name" ''
+  fi
+  set -- "$@" tmp/profile "issued/$serial" # the commit point
   # shellcheck disable=SC2086 # a list of plain names
   sync -d $issue_files || write_failed
   move "$@"
-  sync fence intent names issued || write_failed
+  sync pub/admitted fence intent names addresses pub/ccd issued || write_failed
   issue_reply 0
 }
 
 issue_replay() {
+  issue_replay_ccd
+  if [ ! -e "pub/admitted/$serial" ]; then
+    tls_crypt_admit
+    sync pub/admitted || write_failed
+  fi
   if ! name_held; then
     write tmp/name "$serial"
     commit tmp/name "names/$name"
@@ -79,11 +134,22 @@ issue_replay() {
   issue_reply 1
 }
 
+# What OpenVPN is to read was lost: it is made again.
+issue_replay_ccd() {
+  [ -n "$address$routes" ] || return 0
+  [ ! -e "pub/ccd/$name" ] || [ -n "$address" ] && [ ! -e "addresses/$address" ] || return 0
+  ccd_write
+  # shellcheck disable=SC2086 # one or two plain names
+  sync -d $ccd_new || write_failed
+  set -- tmp/ccd "pub/ccd/$name"
+  [ -z "$address" ] || set -- tmp/address "addresses/$address" "$@"
+  move "$@"
+  sync addresses pub/ccd || write_failed
+}
+
 issue_reply() { # REPLAYED
-  case $verb in
-    sign) issue_key=absent ;;
-    *) if profile_has_key; then issue_key=present; else issue_key=forgotten; fi ;;
-  esac
+  issue_key=forgotten
+  ! profile_whole || case $issue_kind in sign) issue_key=absent ;; *) issue_key=present ;; esac
   reply_begin
   reply_field name "$name"
   reply_field serial "$serial"
@@ -144,42 +210,52 @@ sign_failed() {
   openssl_failed 'sign the csr'
 }
 
-# The private key is the last block, so that forgetting it is cutting the end.
+# The keys are the last blocks, so that forgetting them is cutting the end.
 profile_make() {
   case $certificate in
     '-----BEGIN CERTIFICATE-----'*'-----END CERTIFICATE-----') ;;
     *) openssl_failed 'make a certificate' ;;
   esac
-  [ -r etc/profile-head.part ] || die 70 'etc/profile-head.part is lost; run setup again'
+  [ -n "$tls_crypt_key" ] || tls_crypt_make
+  [ -r etc/profile.part ] || die 70 'etc/profile.part is lost; run setup again'
   profile="# vpn-host $serial $name$NL"
-  while IFS= read -r profile_line; do profile=$profile$profile_line$NL; done <etc/profile-head.part
+  while IFS= read -r profile_line; do profile=$profile$profile_line$NL; done <etc/profile.part
   profile="$profile<cert>$NL$certificate$NL</cert>"
+  profile="$profile$NL<tls-crypt-v2>$NL$tls_crypt_key$NL</tls-crypt-v2>"
   [ -z "$key" ] || profile="$profile$NL<key>$NL$key</key>"
 }
 
 profile_read() {
   profile=$(cat "issued/$serial") || die 70 "issued/$serial cannot be read; check the disk"
   case $profile in
-    "# vpn-host $serial $name$NL"*"$NL</cert>" | "# vpn-host $serial $name$NL"*"$NL</key>") ;;
+    "# vpn-host $serial $name$NL"*"$NL</cert>" | "# vpn-host $serial $name$NL"*"$NL</tls-crypt-v2>" | "# vpn-host $serial $name$NL"*"$NL</key>") ;;
     *) die 70 "issued/$serial is damaged; restore it from the backup" ;;
   esac
 }
 
-profile_has_key() {
-  case $profile in *"$NL<key>$NL"*) ;; *) return 1 ;; esac
+# Profiles of hosts that had one tls-crypt key for all have none of their own: with "sign"
+# there is nothing secret in those.
+profile_whole() {
+  case $issue_kind:$profile in
+    *"$NL<tls-crypt-v2>$NL"* | *"$NL<key>$NL"* | sign:*"$NL<tls-crypt>$NL"*) ;;
+    *) return 1 ;;
+  esac
 }
 
-# The platform has stored the profile: the host forgets the private key.
+# The platform has stored the profile: the host forgets the keys in it.
 verb_ack() {
   [ ! -e "revoked/$serial" ] || die 66 'the serial is revoked; its profile and key are gone'
   [ -e "issued/$serial" ] || die 65 'the serial was never issued on this host; issue it first'
   [ -e "intent/$serial" ] || die 70 "intent/$serial is lost; restore it from the backup"
   owner_check "intent/$serial"
   profile_read
-  if profile_has_key; then
-    write tmp/profile "${profile%%"$NL<key>$NL"*}"
-    commit tmp/profile "issued/$serial" # the commit point
-  fi
+  case $profile in
+    *"$NL</cert>") ;;
+    *)
+      write tmp/profile "${profile%%"$NL</cert>$NL"*}$NL</cert>"
+      commit tmp/profile "issued/$serial" # the commit point
+      ;;
+  esac
   reply_begin
   reply_field key forgotten
   reply_send

@@ -4,7 +4,7 @@
 # line that counts the bytes: a cut connection looks like an end of file, and what
 # was cut must not run.
 
-client='' job='' fence='' attempt='' name='' serial='' days='' csr='' owner=''
+client='' job='' fence='' attempt='' name='' serial='' days='' csr='' owner='' address='' routes=''
 
 request_read() {
   # A shell would drop NULs silently, so they become a byte that no field may hold. One
@@ -53,6 +53,12 @@ request_line() {
       csr=$csr$request_value$NL
       return
       ;;
+    route=*)
+      request_route
+      case $request_keys in *' route '*) ;; *) request_keys="${request_keys}route " ;; esac
+      routes="$routes $request_value"
+      return
+      ;;
     verb=*) request_key=verb verb=$request_value ;;
     client=*) request_key=client client=$request_value ;;
     job=*) request_key=job job=$request_value ;;
@@ -62,6 +68,7 @@ request_line() {
     serial=*) request_key=serial serial=$request_value ;;
     days=*) request_key=days days=$request_value ;;
     owner=*) request_key=owner owner=$request_value ;;
+    address=*) request_key=address address=$request_value ;;
     *) die 64 'a key is not known; see the contract for the keys of each verb' ;;
   esac
   case $request_keys in
@@ -70,11 +77,11 @@ request_line() {
   request_keys="$request_keys$request_key "
 }
 
-# Every verb takes exactly its keys: none missing, none more. Only the owner may be
-# left out, by a platform that is older than the key.
+# Every verb takes exactly its keys: none missing, none more. Only address and routes may be
+# left out, the days of an issue that is a repeat, and the owner, by a platform that is older than the key.
 request_check() {
   case $verb in
-    issue) request_takes='client job fence attempt name serial days' ;;
+    issue) request_takes='client job fence attempt name serial' ;;
     sign) request_takes='client job fence attempt name serial days csr' ;;
     ack | revoke | kill) request_takes='client job fence attempt name serial' ;;
     inventory) request_takes=serial ;;
@@ -96,12 +103,32 @@ request_check() {
       request_takes="$request_takes owner"
       ;;
   esac
+  case $verb in issue | sign) request_terms ;; esac
   for request_key in $request_keys; do
     case " verb $request_takes " in
       *" $request_key "*) ;;
       *) die 64 "$verb does not take the key $request_key" ;;
     esac
   done
+}
+
+# Without days, an issue is a repeat of something that this host knows better.
+request_terms() {
+  case $verb,$request_keys in
+    sign,*) ;;
+    *' days '*)
+      request_days
+      request_takes="$request_takes days"
+      ;;
+    *) return 0 ;;
+  esac
+  request_takes="$request_takes route"
+  case $request_keys in
+    *' address '*)
+      ipv4_parse "$address" || die 64 'address must be an IPv4 address'
+      request_takes="$request_takes address"
+      ;;
+  esac
 }
 
 request_client() {
@@ -129,6 +156,17 @@ request_fence() {
 
 request_days() {
   request_number "$days" 4 3650 || die 64 'days must be a number from 1 to 3650'
+}
+
+# Networks that unicast goes to, not a default route: at most 16, each once.
+request_route() {
+  ipv4_cidr "$request_value" || die 64 'route must be an IPv4 network such as 10.20.0.0/16, without bits beyond its length'
+  case $request_value in
+    0.* | 127.* | 169.254.* | 22[4-9].* | 23[0-9].* | 2[45][0-9].* | */[1-7]) die 64 'route must be a network of at least /8, neither loopback, link-local nor multicast' ;;
+  esac
+  case "$routes " in *" $request_value "*) die 64 'a route is there twice' ;; esac
+  request_routes=$((${request_routes-0} + 1))
+  [ "$request_routes" -le 16 ] || die 64 'there are more than 16 routes'
 }
 
 request_number() { # VALUE DIGITS MAX

@@ -34,8 +34,8 @@ revoke_owner_check() {
   owner_check "intent/$serial"
 }
 
-# All in one go, in this order: the fence, the tombstone, and the profile with its key is
-# gone. The log last: what it lacks is found among the tombstones.
+# The fence, the tombstone, and what follows from it, in one go. The log last: what it lacks is
+# found among the tombstones.
 revoke_bury() {
   revoke_now=$(date -u '+%s %y%m%d%H%M%S') || die 70 'the clock cannot be read'
   # The list that cannot have the serial yet.
@@ -49,20 +49,27 @@ revoke_bury() {
   sync -d "$@" || write_failed
   set -- tmp/tombstone "revoked/$serial" # the commit point
   [ -z "$fence_new" ] || set -- tmp/fence "$fence_file" "$@"
-  [ ! -e "issued/$serial" ] || set -- "$@" "issued/$serial" ''
-  ! name_held || set -- "$@" "names/$name" ''
-  move "$@"
+  revoke_move "$@"
   crl_log "$serial" "${revoke_now#* }"
-  sync fence revoked issued names revoked.log || write_failed
+  sync fence revoked pub/admitted issued addresses pub/ccd names revoked.log || write_failed
 }
 
-# What an earlier run did not come to: the profile with its key goes, and the name becomes
-# free.
+# What an earlier run did not come to.
 revoke_clear() {
-  set --
-  [ ! -e "issued/$serial" ] || set -- "issued/$serial" ''
-  ! name_held || set -- "$@" "names/$name" ''
-  [ $# -gt 0 ] || return 0
+  ! revoke_move || sync pub/admitted issued addresses pub/ccd names || write_failed
+}
+
+# revoke_move FROM TO...: these first, in this order. Then OpenVPN refuses the serial, the
+# profile with its keys is gone, and address and name are free. Fails if there is nothing to do.
+revoke_move() {
+  [ ! -e "pub/admitted/$serial" ] || set -- "$@" "pub/admitted/$serial" ''
+  [ ! -e "issued/$serial" ] || set -- "$@" "issued/$serial" ''
+  ccd_held
+  [ -z "$ccd_held" ] || set -- "$@" "addresses/$ccd_held" ''
+  if name_held; then
+    [ ! -e "pub/ccd/$name" ] || set -- "$@" "pub/ccd/$name" ''
+    set -- "$@" "names/$name" ''
+  fi
+  [ $# -gt 0 ] || return 1
   move "$@"
-  sync issued names || write_failed
 }

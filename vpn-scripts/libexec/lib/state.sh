@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2154 # shared with the other parts
 # The state directory: one writer at a time, and files that are whole or absent.
 
-state_dirs='etc ca server intent issued names fence revoked pub tmp'
+state_dirs='etc ca server intent issued names addresses fence revoked pub pub/admitted pub/ccd tmp'
 
 state_open() {
   case $1 in /*) ;; *) die 70 'the state directory must be an absolute path' ;; esac
@@ -62,7 +62,7 @@ move() {
 
 # conf_read: etc/host.conf into conf_* variables. It is data, never sourced.
 conf_read() {
-  conf_host_id='' conf_management='' conf_pidfile='' conf_crl_days='' conf_openvpn_user=''
+  conf_host_id='' conf_management='' conf_pidfile='' conf_crl_days='' conf_openvpn_user='' conf_network='' conf_static_addresses=0
   while IFS='=' read -r conf_key conf_value; do
     case $conf_key in
       host_id) conf_host_id=$conf_value ;;
@@ -70,8 +70,11 @@ conf_read() {
       pidfile) conf_pidfile=$conf_value ;;
       crl_days) conf_crl_days=$conf_value ;;
       openvpn_user) conf_openvpn_user=$conf_value ;;
+      network) conf_network=$conf_value ;;
+      static_addresses) conf_static_addresses=$conf_value ;;
     esac
   done <etc/host.conf
+  case $conf_static_addresses in '' | 0?* | *[!0-9]* | ??????*) die 70 'etc/host.conf is damaged; run setup again' ;; esac
   case $conf_crl_days in '' | 0* | *[!0-9]* | ?????*) die 70 'etc/host.conf is damaged; run setup again' ;; esac
   if [ -z "$conf_host_id" ] || [ -z "$conf_management" ]; then die 70 'etc/host.conf is damaged; run setup again'; fi
 }

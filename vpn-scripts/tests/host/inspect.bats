@@ -17,7 +17,7 @@ verb() { serve < <(request "verb=$1"); }
   verb hello
   expect 0
   [ "$(value version)" = 1 ]
-  [ "$(value capabilities)" = issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check,ends,proofs ]
+  [ "$(value capabilities)" = issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check,ccd,ends,proofs ]
   [[ $(value host_id) =~ ^[0-9a-f]{32}$ ]]
   [ "$(value ca_sha256)" = "$(openssl x509 -in "$state/ca/ca.crt" -outform DER | sha256sum | cut -d ' ' -f 1)" ]
   [ "$(value crl_number)" = "$(stat -c %Y "$state/pub/crl.pem")" ]

@@ -40,13 +40,15 @@ inventory() { serve < <(request verb=inventory "serial=${1:-$first}"); }
   [ "$(payload)" = "revoked 41234567890ABCDEF01234567890ABCD 12 alice cli_0123456789abcdef0123456789abcdef"$'\n'"seen $serial 12 - -" ]
 }
 
-@test "a signed certificate is live after its ack: the host never had the key" {
+@test "a signed certificate is live until its ack: then its profile has no tls-crypt-v2 key" {
   make_csr "$BATS_TEST_TMPDIR/csr"
   ask sign "days=$days" "${csr_lines[@]}"
   expect 0
-  ask ack
   inventory
   [ "$(payload)" = "live $serial 10 alice $client" ]
+  ask ack
+  inventory
+  [ "$(payload)" = "forgotten $serial 10 alice $client" ]
 }
 
 @test "an issue that did not come to its end shows as bound" {

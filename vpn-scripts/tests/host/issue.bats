@@ -19,7 +19,7 @@ setup() {
   payload >"$BATS_TEST_TMPDIR/profile"
   assert_profile "$BATS_TEST_TMPDIR/profile"
   [ "$(block ca <"$BATS_TEST_TMPDIR/profile")" = "$(<"$state/ca/ca.crt")" ]
-  [ "$(block tls-crypt <"$BATS_TEST_TMPDIR/profile")" = "$(<"$state/server/tc.key")" ]
+  [[ $(block tls-crypt-v2 <"$BATS_TEST_TMPDIR/profile") == '-----BEGIN OpenVPN tls-crypt-v2 client key-----'$'\n'*$'\n''-----END OpenVPN tls-crypt-v2 client key-----' ]]
   grep -qx 'remote vpn.example.net 1194' "$BATS_TEST_TMPDIR/profile"
 }
 
@@ -48,7 +48,7 @@ setup() {
 @test "another worker with a higher fence gets the same bytes" {
   issue
   payload >"$BATS_TEST_TMPDIR/first"
-  fence=11 attempt=$other_attempt days=99
+  fence=11 attempt=$other_attempt
   issue
   expect 0
   [ "$(value replayed)" = 1 ]
@@ -156,7 +156,7 @@ setup() {
   expect 0
   [ "$(value key) $(value replayed)" = 'forgotten 1' ]
   payload >"$BATS_TEST_TMPDIR/after"
-  [ "$(sed '/^<key>$/,$d' "$BATS_TEST_TMPDIR/first")" = "$(<"$BATS_TEST_TMPDIR/after")" ]
+  [ "$(sed '/^<tls-crypt-v2>$/,$d' "$BATS_TEST_TMPDIR/first")" = "$(<"$BATS_TEST_TMPDIR/after")" ]
   assert_profile "$BATS_TEST_TMPDIR/after"
 }
 

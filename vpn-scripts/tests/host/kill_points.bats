@@ -5,7 +5,7 @@
 
 setup_file() {
   load ../helper
-  make_template
+  make_template --static-addresses 10
 }
 
 setup() {
@@ -61,7 +61,7 @@ failed_well() {
 # What a request leaves in tmp/ goes with the next one that takes the lock.
 nothing_left_in_tmp() {
   serve < <(request verb=list)
-  run ! grep -rl 'PRIVATE KEY' "$state/tmp"
+  run ! grep -rl 'PRIVATE KEY\|tls-crypt' "$state/tmp"
 }
 
 an_issued_one() {
@@ -73,7 +73,7 @@ one_certificate() {
   payload >"$BATS_TEST_TMPDIR/profile"
   assert_profile "$BATS_TEST_TMPDIR/profile"
   cmp "$BATS_TEST_TMPDIR/profile" "$state/issued/$serial"
-  [ "$(cd "$state" && echo issued/* intent/* names/*)" = "issued/$serial intent/$serial names/$name" ]
+  [ "$(cd "$state" && echo issued/* intent/* names/* pub/admitted/*)" = "issued/$serial intent/$serial names/$name pub/admitted/$serial" ]
 }
 
 one_key() {
@@ -89,13 +89,14 @@ no_key() {
 
 forgotten() {
   [ "$(value key)" = forgotten ]
-  run ! grep -rq 'PRIVATE KEY' "$state/issued" "$state/tmp"
+  run ! grep -rq 'PRIVATE KEY\|tls-crypt' "$state/issued" "$state/tmp"
   assert_profile "$state/issued/$serial"
 }
 
 one_revocation() {
   [ "$(value published)" = yes ]
   [ "$(crl_text | grep 'Serial Number: ')" = "    Serial Number: $serial" ]
+  [ "$(files pub/admitted)" -eq 0 ]
   [ "$(ls "$state/issued" "$state/names" "$state/revoked")" = "$state/issued:"$'\n\n'"$state/names:"$'\n\n'"$state/revoked:"$'\n'"$serial" ]
 }
 
@@ -112,6 +113,34 @@ one_revocation() {
 @test "issue converges when any of its commands fails" {
   least=5
   at_every_call fail one_key issue "days=$days"
+}
+
+one_key_and_address() {
+  one_key
+  [ "$(<"$state/pub/ccd/$name")" = "# $serial"$'\n''ifconfig-push 10.88.0.250 255.255.255.0'$'\n''push "route 10.20.0.0 255.255.0.0"' ]
+  [ "$(cd "$state" && echo addresses/*)" = addresses/10.88.0.250 ]
+}
+
+@test "issue with an address converges when vpn-host is killed before any of its commands" {
+  least=5
+  at_every_call before one_key_and_address issue "days=$days" address=10.88.0.250 route=10.20.0.0/16
+}
+
+@test "issue with an address converges when any of its commands fails" {
+  least=5
+  at_every_call fail one_key_and_address issue "days=$days" address=10.88.0.250 route=10.20.0.0/16
+}
+
+no_revoked_address() {
+  one_revocation
+  [ "$(files addresses) $(files pub/ccd)" = '0 0' ]
+}
+
+@test "revoke of a serial with an address converges when any of its commands fails" {
+  least=10
+  ask issue "days=$days" address=10.88.0.250 route=10.20.0.0/16
+  expect 0
+  at_every_call fail no_revoked_address revoke
 }
 
 @test "sign converges when vpn-host is killed before any of its commands" {

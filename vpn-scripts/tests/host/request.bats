@@ -120,6 +120,8 @@ refuse_values() { # KEY VALUE...
   for i in "${!lines[@]}"; do
     rest=("${lines[@]}")
     unset "rest[$i]"
+    # Without days it is a repeat, which is judged by what was issued.
+    [[ ${lines[$i]} != days=* ]] || continue
     refused < <(request "${rest[@]}")
   done
   for verb in sign ack revoke kill; do

@@ -21,9 +21,9 @@ conf() { "$shell" "$libexec/setup" --state "$state" --remote vpn.example.net --p
 @test "a second run keeps keys, identity and everything issued" {
   issue
   payload >"$BATS_TEST_TMPDIR/first"
-  cat "$state"/ca/* "$state"/server/server.* "$state/server/tc.key" "$state/revoked.log" >"$BATS_TEST_TMPDIR/kept"
+  cat "$state"/ca/* "$state"/server/server.* "$state/server/tls-crypt-v2.key" "$state/revoked.log" >"$BATS_TEST_TMPDIR/kept"
   run -0 make_state
-  cat "$state"/ca/* "$state"/server/server.* "$state/server/tc.key" "$state/revoked.log" | cmp - "$BATS_TEST_TMPDIR/kept"
+  cat "$state"/ca/* "$state"/server/server.* "$state/server/tls-crypt-v2.key" "$state/revoked.log" | cmp - "$BATS_TEST_TMPDIR/kept"
   [[ $output == *"$(grep host_id "$state/etc/host.conf")"* ]]
   issue
   [ "$(value replayed)" = 1 ]
@@ -71,7 +71,7 @@ conf() { "$shell" "$libexec/setup" --state "$state" --remote vpn.example.net --p
 @test "the configuration says what was asked, and is fit for OpenVPN" {
   run -0 conf --port 443 --proto tcp --network 10.9.0.0/20 --local 192.0.2.1 --dev tun7 --management /run/x.sock --pidfile /run/x.pid --ssh-user root
   local line
-  for line in 'port 443' 'proto tcp' 'server 10.9.0.0 255.255.240.0' 'local 192.0.2.1' 'dev tun7' 'tcp-nodelay' 'user nobody' \
+  for line in 'port 443' 'proto tcp' 'server 10.9.0.0 255.255.240.0 nopool' 'local 192.0.2.1' 'dev tun7' 'tcp-nodelay' 'user nobody' \
     'management "/run/x.sock" unix' 'management-client-user root' 'writepid "/run/x.pid"' "crl-verify \"$state/pub/crl.pem\"" 'verify-client-cert require'; do
     grep -qxF "$line" <<<"$output"
   done

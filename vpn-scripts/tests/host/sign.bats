@@ -125,7 +125,7 @@ lines_of_der() { mapfile -t csr_lines < <(openssl base64 -in "$1" | sed 's/^/csr
   expect 64
 }
 
-@test "ack of a signed serial is fine, there is no key to forget" {
+@test "after an ack of a signed serial its profile has no tls-crypt-v2 key" {
   make_csr "$csr"
   sign
   ask ack
@@ -133,7 +133,10 @@ lines_of_der() { mapfile -t csr_lines < <(openssl base64 -in "$1" | sed 's/^/csr
   [ "$(value key)" = forgotten ]
   sign
   expect 0
-  [ "$(value key)" = absent ]
+  [ "$(value key)" = forgotten ]
+  payload >"$BATS_TEST_TMPDIR/profile"
+  assert_profile "$BATS_TEST_TMPDIR/profile"
+  run ! grep -rq 'tls-crypt' "$state/issued" "$BATS_TEST_TMPDIR/profile"
 }
 
 @test "a key that is not worth signing is refused, whoever asks" {

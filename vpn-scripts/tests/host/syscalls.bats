@@ -5,7 +5,7 @@
 
 setup_file() {
   load ../helper
-  make_template
+  make_template --static-addresses 10
 }
 
 setup() {
@@ -45,7 +45,14 @@ one_key() {
   payload >"$BATS_TEST_TMPDIR/profile"
   assert_profile "$BATS_TEST_TMPDIR/profile"
   [ "$(value key)" = present ]
-  [ "$(cd "$state" && echo issued/* intent/* names/* fence/*)" = "issued/$serial intent/$serial names/$name fence/$serial" ]
+  [ "$(cd "$state" && echo issued/* intent/* names/* fence/* pub/admitted/*)" = "issued/$serial intent/$serial names/$name fence/$serial pub/admitted/$serial" ]
+}
+
+one_key_and_address() {
+  one_key
+  [ "$(cd "$state" && echo addresses/* pub/ccd/*)" = "addresses/10.88.0.250 pub/ccd/$name" ]
+  [ "$(<"$state/addresses/10.88.0.250")" = "$serial" ]
+  [ "$(<"$state/pub/ccd/$name")" = "# $serial"$'\n''ifconfig-push 10.88.0.250 255.255.255.0' ]
 }
 
 one_revocation() {
@@ -53,14 +60,20 @@ one_revocation() {
   openssl crl -in "$state/pub/crl.pem" -CAfile "$state/ca/ca.crt" -noout 2>&1 | grep -q 'verify OK'
   [ "$(crl_text | grep 'Serial Number: ')" = "    Serial Number: $serial" ]
   [ "$(files issued) $(files names) $(files revoked)" = '0 0 1' ]
+  [ "$(files pub/admitted) $(files addresses) $(files pub/ccd)" = '0 0 0' ]
 }
 
 @test "issue converges whichever of its writes is killed or fails" {
   at_every_call one_key issue "days=$days"
 }
 
+@test "issue with an address converges whichever of its writes is killed or fails" {
+  at_every_call one_key_and_address issue "days=$days" address=10.88.0.250
+}
+
 @test "revoke converges whichever of its writes is killed or fails" {
-  issue
+  ask issue "days=$days" address=10.88.0.250 route=10.20.0.0/16
+  expect 0
   fence=11
   at_every_call one_revocation revoke
 }

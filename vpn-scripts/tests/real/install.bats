@@ -60,7 +60,7 @@ over_ssh() {
 }
 
 everything_kept() {
-  in_world sh -c 'cd /var/lib/vpn-host && cat ca/* server/server.* server/tc.key etc/host.conf revoked.log issued/* intent/* fence/*' | sha256sum
+  in_world sh -c 'cd /var/lib/vpn-host && cat ca/* server/server.* server/tls-crypt-v2.key etc/host.conf revoked.log issued/* intent/* fence/*' | sha256sum
 }
 
 @test "bad options are refused before anything is done, and the error names the cure" {
@@ -221,7 +221,7 @@ upgrade() { # N: to a version of its own
   [[ $output == *'443/udp'* ]]
   seen /var/lib/vpn-host/server/openvpn.conf >"$BATS_TEST_TMPDIR/conf"
   grep -qx 'port 443' "$BATS_TEST_TMPDIR/conf"
-  grep -qx 'server 10.77.0.0 255.255.255.0' "$BATS_TEST_TMPDIR/conf"
+  grep -qx 'server 10.77.0.0 255.255.255.0 nopool' "$BATS_TEST_TMPDIR/conf"
   grep -qx 'dev tun9' "$BATS_TEST_TMPDIR/conf"
 }
 

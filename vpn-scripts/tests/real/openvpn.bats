@@ -5,18 +5,8 @@
 setup_file() {
   load ../helper
   load ../world
-  make_world
-  make_template --remote 192.0.2.1 --local 192.0.2.1 --management "$BATS_FILE_TMPDIR/m" --pidfile "$BATS_FILE_TMPDIR/pid"
-  mv "$BATS_FILE_TMPDIR/template" "$BATS_FILE_TMPDIR/state"
-  sed -i "s|$BATS_FILE_TMPDIR/template|$BATS_FILE_TMPDIR/state|" "$BATS_FILE_TMPDIR/state/server/openvpn.conf"
-  # Two machines and a wire.
-  in_world bash -eu -c '
-    ip netns add there
-    ip link add here0 type veth peer name there0 netns there
-    ip address add 192.0.2.1/30 dev here0
-    ip link set here0 up
-    ip -n there address add 192.0.2.2/30 dev there0
-    ip -n there link set there0 up'
+  load ../tunnel
+  make_tunnel
   start_server
 }
 
@@ -29,50 +19,14 @@ teardown_file() {
 setup() {
   load ../helper
   load ../world
-  serve_by=in_world # process numbers mean something there only
-  state=$BATS_FILE_TMPDIR/state
-  log=$BATS_FILE_TMPDIR/server.log
-}
-
-start_server() {
-  in_world openvpn --config "$BATS_FILE_TMPDIR/state/server/openvpn.conf" --log-append "$BATS_FILE_TMPDIR/server.log" --daemon
-  wait_for 'the server' grep -q 'Initialization Sequence Completed' "$BATS_FILE_TMPDIR/server.log"
-}
-
-# client_of NAME LETTER: everything that this client's requests need.
-client_of() {
-  name=$1 serial=4${2^^}234567890ABCDEF01234567890ABCD client=cli_0123456789abcdef0123456789abcde$2
-  profile=$BATS_FILE_TMPDIR/$name.ovpn client_log=$BATS_FILE_TMPDIR/$name.log
-}
-
-issued() {
-  issue
-  expect 0
-  payload >"$profile"
-}
-
-# start_client: with the profile of the current client.
-start_client() {
-  : >"$client_log"
-  in_world ip netns exec there openvpn --config "$profile" --dev "tun-$name" --log "$client_log" --writepid "$client_log.pid" --daemon
-}
-
-end_client() {
-  in_world kill -9 "$(<"$client_log.pid")"
-}
-
-connected() {
-  wait_for "$name to connect: $client_log" grep -q 'Initialization Sequence Completed' "$client_log"
+  load ../tunnel
+  use_tunnel
 }
 
 listed() {
   serve < <(request verb=sessions)
   expect 0
   payload | cut -d ' ' -f 1 | sort -u | paste -s -d ' '
-}
-
-reachable() {
-  in_world ip netns exec there ping -c 1 -W 2 -I "tun-$name" 10.88.0.1 >/dev/null
 }
 
 @test "a client that was issued a profile connects, and traffic passes" {
@@ -101,11 +55,11 @@ reachable() {
   reachable
 }
 
-@test "the revoked client cannot connect again" {
+@test "the revoked client cannot connect again: it is refused before TLS" {
   client_of alice a
   : >"$log"
   start_client
-  wait_for 'the refusal in the log' grep -q 'VERIFY ERROR.*certificate revoked.*CN=alice' "$log"
+  refused_before_tls
   end_client
   [ "$(listed)" = bob ]
   ask kill
@@ -119,7 +73,18 @@ reachable() {
   ask revoke
   : >"$log"
   start_client
+  refused_before_tls
+  end_client
+  [ "$(listed)" = bob ]
+}
+
+@test "a revoked client with the tls-crypt-v2 key of another one is refused by the CRL" {
+  client_of carol c
+  with_tls_crypt_of bob "$profile"
+  : >"$log"
+  start_client
   wait_for 'the refusal in the log' grep -q 'VERIFY ERROR.*certificate revoked.*CN=carol' "$log"
+  end_client
   [ "$(listed)" = bob ]
 }
 
@@ -187,9 +152,7 @@ reachable() {
   [ "$(value server)" = unreachable ]
   in_world kill -CONT "$(<"$BATS_FILE_TMPDIR/pid")"
   in_world kill -TERM "$(<"$BATS_FILE_TMPDIR/pid")"
-  # Nobody in the world asks how its children ended: what is left is a zombie.
-  gone() { in_world grep -q '^State:.*zombie' "/proc/$(<"$BATS_FILE_TMPDIR/pid")/status"; }
-  wait_for 'the server to end' gone
+  wait_for 'the server to end' server_gone
   ask kill
   expect 0
   expect 0 server=stopped

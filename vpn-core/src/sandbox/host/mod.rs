@@ -178,7 +178,7 @@ impl Setup<'_> {
             .args(["--remote", self.remote, "--local", self.remote, "--port", &PORT.to_string(), "--proto", "udp"])
             .args(["--network", self.network, "--management", &socket, "--pidfile"])
             .arg(self.places.run.join("openvpn.pid"))
-            .args(["--openvpn-user", user, "--crl-days", "30"])
+            .args(["--openvpn-user", user, "--crl-days", "30", "--static-addresses", "5"])
             .run(janitor)
             .await
             .map(drop)

@@ -16,10 +16,12 @@ macro_rules! script {
 const SCRIPTS: &[(&str, &str)] = &[
     script!("crl"),
     script!("gate"),
+    script!("lib/ccd.sh"),
     script!("lib/crl.sh"),
     script!("lib/fence.sh"),
     script!("lib/inspect.sh"),
     script!("lib/inventory.sh"),
+    script!("lib/ipv4.sh"),
     script!("lib/issue.sh"),
     script!("lib/owner.sh"),
     script!("lib/reply.sh"),
@@ -27,8 +29,10 @@ const SCRIPTS: &[(&str, &str)] = &[
     script!("lib/revoke.sh"),
     script!("lib/sessions.sh"),
     script!("lib/state.sh"),
+    script!("lib/tls_crypt.sh"),
     script!("sessions"),
     script!("setup"),
+    script!("tls-crypt-v2-verify"),
     script!("vpn-host"),
 ];
 

@@ -66,8 +66,7 @@ impl Checkpointer {
         };
         let caught_up = catch_up(&self.store, &mut verifier).await;
         self.verifier = Some(verifier);
-        let verified = caught_up?;
-        let checkpoint = verified.checkpoint();
+        let checkpoint = caught_up?.checkpoint();
         self.since = Instant::now();
         if checkpoint.size <= self.signed {
             return Ok(None);

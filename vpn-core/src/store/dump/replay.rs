@@ -74,6 +74,18 @@ impl Tx {
         self.lead(Table::Tokens, row, &["revoked_at", "revoked_by", "last_used_at"]).await
     }
 
+    /// Writes an approval, and what became of it.
+    pub async fn replay_approval(&mut self, row: &Row) -> Result<(), StoreError> {
+        let at_last = ["state", "decided_by", "decided_at", "reason", "job_id"];
+        let all: Vec<&'static str> = Table::Approvals.columns().iter().map(|(name, _)| *name).collect();
+        let at_first: Vec<&'static str> = all.into_iter().filter(|name| !at_last.contains(name)).collect();
+        self.insert(Table::Approvals, row, &at_first).await?;
+        if row.text("state") == "pending" {
+            return Ok(());
+        }
+        self.lead(Table::Approvals, row, &at_last).await
+    }
+
     /// Writes a client with its jobs, finished ones first, and its profile. Provisions are led to their
     /// end before anybody asked for the client's.
     pub async fn replay_client(&mut self, client: &Row, jobs: &[Row], profile: Option<&Row>) -> Result<(), StoreError> {

@@ -27,6 +27,8 @@ pub enum Table {
     Profiles,
     /// Access tokens, hashed.
     Tokens,
+    /// What waits for a second person.
+    Approvals,
     /// Idempotency keys.
     IdempotencyKeys,
     /// Which of its entries were sealed.
@@ -113,6 +115,24 @@ const TOKENS: Columns = &[
     ("revoked_by", Kind::Text),
     ("last_used_at", Kind::Int),
 ];
+const APPROVALS: Columns = &[
+    ("id", Kind::Text),
+    ("operation", Kind::Text),
+    ("input", Kind::Text),
+    ("client_id", Kind::Text),
+    ("requested_by", Kind::Text),
+    ("role", Kind::Text),
+    ("scopes", Kind::Text),
+    ("credential", Kind::Text),
+    ("request_id", Kind::Text),
+    ("requested_at", Kind::Int),
+    ("expires_at", Kind::Int),
+    ("state", Kind::Text),
+    ("decided_by", Kind::Text),
+    ("decided_at", Kind::Int),
+    ("reason", Kind::Text),
+    ("job_id", Kind::Text),
+];
 const IDEMPOTENCY_KEYS: Columns = &[
     ("principal", Kind::Text),
     ("idem_key", Kind::Text),
@@ -121,6 +141,7 @@ const IDEMPOTENCY_KEYS: Columns = &[
     ("client_id", Kind::Text),
     ("job_id", Kind::Text),
     ("server_id", Kind::Text),
+    ("approval_id", Kind::Text),
     ("created_at", Kind::Int),
 ];
 const AUDIT_SEALS: Columns = &[
@@ -146,13 +167,14 @@ const AUDIT_LOG: Columns = &[
 
 impl Table {
     /// All of them, in the order in which a backup has them; jobs and profiles stand behind their client.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Settings,
         Self::Servers,
         Self::Clients,
         Self::Jobs,
         Self::Profiles,
         Self::Tokens,
+        Self::Approvals,
         Self::IdempotencyKeys,
         Self::AuditSeals,
         Self::AuditLog,
@@ -168,6 +190,7 @@ impl Table {
             Self::Jobs => "jobs",
             Self::Profiles => "profiles",
             Self::Tokens => "tokens",
+            Self::Approvals => "approvals",
             Self::IdempotencyKeys => "idempotency_keys",
             Self::AuditSeals => "audit_seals",
             Self::AuditLog => "audit_log",
@@ -188,6 +211,7 @@ impl Table {
             Self::Jobs => JOBS,
             Self::Profiles => PROFILES,
             Self::Tokens => TOKENS,
+            Self::Approvals => APPROVALS,
             Self::IdempotencyKeys => IDEMPOTENCY_KEYS,
             Self::AuditSeals => AUDIT_SEALS,
             Self::AuditLog => AUDIT_LOG,

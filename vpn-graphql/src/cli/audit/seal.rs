@@ -14,10 +14,9 @@ use vpn_core::{
 /// Needs the right to delete from the log and to write seals: the owner of the tables has it, server and
 /// worker have not.
 #[derive(Debug, Args)]
-#[group(id = "which", required = true, multiple = false, args = ["before", "size"])]
 pub(in crate::cli) struct SealOldest {
     /// Seal the entries before the first one of this time or later: `2026-01-01T00:00:00Z`
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", required_unless_present = "size", conflicts_with = "size")]
     before: Option<Timestamp>,
     /// Seal this many entries, counted from the log's first
     #[arg(long, value_name = "ENTRIES", value_parser = clap::value_parser!(i64).range(1..))]

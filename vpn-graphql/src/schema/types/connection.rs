@@ -5,7 +5,7 @@ use std::fmt;
 use async_graphql::SimpleObject;
 use vpn_core::store::Page;
 
-use super::{AccessToken, AuditEntry, Job, VpnClient};
+use super::{AccessToken, Approval, AuditEntry, Job, VpnClient};
 use crate::schema::cursor;
 
 /// Where a part of a list ends, and whether there is more.
@@ -88,4 +88,11 @@ connection!(
     /// An access token in a list.
     AccessTokenEdge,
     AccessToken
+);
+connection!(
+    /// Part of a list of what waits for a second person, or waited.
+    ApprovalConnection,
+    /// An approval in a list.
+    ApprovalEdge,
+    Approval
 );

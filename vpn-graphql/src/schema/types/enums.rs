@@ -117,6 +117,38 @@ pub(crate) enum Scope {
     Approvals,
 }
 
+/// A mutation that can need a second person.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::Operation")]
+pub(crate) enum TwoPersonOperation {
+    /// `registerServer`
+    RegisterServer,
+    /// `createClient`
+    CreateClient,
+    /// `provisionClient`
+    ProvisionClient,
+    /// `revokeClient`
+    RevokeClient,
+    /// `retryJob`
+    RetryJob,
+    /// `createToken`
+    CreateToken,
+}
+
+/// Where a request for approval is. All but `PENDING` are final.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::ApprovalState")]
+pub(crate) enum ApprovalState {
+    /// It waits for a second person.
+    Pending,
+    /// It was approved, and done in the same instant.
+    Approved,
+    /// A second person said no.
+    Denied,
+    /// Nobody decided in time.
+    Expired,
+}
+
 /// How a part of the service is, or the whole.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "service::HealthStatus")]
@@ -145,4 +177,6 @@ pub(crate) enum UserErrorCode {
     ProfileGone,
     /// The idempotency key was used for something else.
     IdempotencyKeyReused,
+    /// A second person has to do it.
+    SamePerson,
 }

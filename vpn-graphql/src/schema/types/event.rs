@@ -3,7 +3,7 @@
 use async_graphql::{ID, Interface, SimpleObject};
 use vpn_core::{audit, events};
 
-use super::{AuditEntry, ClientStatus, DateTime, job::JobProgress};
+use super::{ApprovalState, AuditEntry, ClientStatus, DateTime, TwoPersonOperation, job::JobProgress};
 use crate::schema::cursor::{self, EventPlace};
 
 /// What every live event has.
@@ -19,6 +19,8 @@ pub(crate) enum LiveEvent {
     Job(JobEvent),
     /// Of the audit log.
     Log(AuditLogEvent),
+    /// Of what needs a second person.
+    Approval(ApprovalEvent),
 }
 
 /// The status of a client, or of the job that is changing it.
@@ -89,6 +91,39 @@ impl From<&audit::AuditEntry> for AuditLogEvent {
             cursor: cursor::encode(EventPlace(entry.seq)),
             at: entry.columns.at.into(),
             entry: AuditEntry(entry.clone()),
+        }
+    }
+}
+
+/// Something was asked for that needs a second person, or was decided.
+#[derive(SimpleObject)]
+pub(crate) struct ApprovalEvent {
+    /// Hand it back as `after` to go on behind this event.
+    cursor: String,
+    /// When it happened, by the database's clock.
+    at: DateTime,
+    /// Which request: look it up with `node`.
+    approval_id: ID,
+    /// What is to be done.
+    operation: TwoPersonOperation,
+    /// Where it was then.
+    state: ApprovalState,
+    /// Who asked.
+    requested_by: String,
+    /// Who did what this event tells of: the requester, who decided, or `system:approvals` when its time was over.
+    actor: String,
+}
+
+impl From<events::ApprovalEvent> for ApprovalEvent {
+    fn from(event: events::ApprovalEvent) -> Self {
+        Self {
+            cursor: cursor::encode(EventPlace(event.cursor)),
+            at: event.at.into(),
+            approval_id: ID(event.approval_id.to_string()),
+            operation: event.operation.into(),
+            state: event.state.into(),
+            requested_by: event.requested_by,
+            actor: event.actor,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Error, ID, Object, SimpleObject};
 use vpn_core::{
-    domain::{Job as CoreJob, JobFailure, JobState as CoreState, Proof, Step},
+    domain::{Job as CoreJob, JobFailure, JobInput, JobState as CoreState, Proof, ProvisionInput, Step},
     events::JobProgress as CoreProgress,
 };
 
@@ -54,6 +54,30 @@ impl From<Proof> for RevocationEvidence {
     }
 }
 
+/// What a provision was asked for.
+#[derive(SimpleObject)]
+pub(crate) struct ProvisionTerms {
+    /// How long the certificate is valid, in days.
+    validity_days: i32,
+    /// Whether a certificate signing request was given.
+    csr: bool,
+    /// The client's own address in the VPN; null when it gets any that is free.
+    address: Option<String>,
+    /// Networks that the client reaches through the tunnel, beside the VPN's own.
+    routes: Vec<String>,
+}
+
+impl From<&ProvisionInput> for ProvisionTerms {
+    fn from(input: &ProvisionInput) -> Self {
+        Self {
+            validity_days: input.validity_days.into(),
+            csr: input.csr.is_some(),
+            address: input.address.map(|address| address.to_string()),
+            routes: input.routes.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
 /// Work done in the background for a client, asked for by a person.
 #[Object]
 impl Job {
@@ -81,6 +105,14 @@ impl Job {
     /// Whom it is for.
     async fn client(&self, ctx: &Context<'_>) -> Result<VpnClient, Error> {
         Scope::find(ctx, self.0.client_id).await.unwrap_or_else(|| Err(bug("a job without its client")))
+    }
+
+    /// On which terms the client is let in; null unless it provisions.
+    async fn terms(&self) -> Option<ProvisionTerms> {
+        match &self.0.input {
+            JobInput::Provision(input) => Some(input.into()),
+            JobInput::Revoke(_) => None,
+        }
     }
 
     /// Who asked for it.

@@ -1,5 +1,6 @@
 //! The types of the schema: thin skins over the core's.
 
+mod approval;
 mod audit;
 mod audit_tree;
 mod client;
@@ -19,12 +20,13 @@ mod viewer;
 pub(crate) use user_error::UserError;
 
 pub(super) use self::{
+    approval::Approval,
     audit::AuditEntry,
     audit_tree::AuditTree,
     client::VpnClient,
-    connection::{AccessTokenConnection, AuditEntryConnection, JobConnection, VpnClientConnection},
-    enums::{ClientStatus, JobKind, JobState, RevocationClaim, Role, Scope},
-    event::{AuditLogEvent, ClientStatusEvent, JobEvent, LiveEvent},
+    connection::{AccessTokenConnection, ApprovalConnection, AuditEntryConnection, JobConnection, VpnClientConnection},
+    enums::{ApprovalState, ClientStatus, JobKind, JobState, RevocationClaim, Role, Scope, TwoPersonOperation},
+    event::{ApprovalEvent, AuditLogEvent, ClientStatusEvent, JobEvent, LiveEvent},
     health::Health,
     job::Job,
     node::Node,

@@ -2,7 +2,7 @@
 
 use async_graphql::{ID, Interface};
 
-use super::{AccessToken, AuditEntry, Job, VpnClient, VpnServer};
+use super::{AccessToken, Approval, AuditEntry, Job, VpnClient, VpnServer};
 
 /// Anything that can be fetched again by its global id.
 #[derive(Interface)]
@@ -18,4 +18,6 @@ pub(crate) enum Node {
     AuditEntry(AuditEntry),
     /// An access token.
     AccessToken(AccessToken),
+    /// What waits for a second person, or waited.
+    Approval(Approval),
 }

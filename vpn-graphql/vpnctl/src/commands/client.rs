@@ -204,6 +204,8 @@ impl Provision {
             client_id,
             csr,
             validity_days: Some(self.days.into()),
+            address: None,
+            routes: None,
             idempotency_key: Some(key.clone()),
         };
         let asked = api.ask::<ProvisionClient>(provision_client::Variables { input }).await;

@@ -9,8 +9,13 @@ use crate::{
 
 const CHECKS: &[Column] =
     &[("PART", "/name"), ("STATUS", "/status"), ("TOOK MS", "/latencyMs"), ("MESSAGE", "/message")];
-const VIEWER: &[Column] =
-    &[("principal", "/principal"), ("role", "/role"), ("may", "/permissions"), ("token ends", "/tokenExpiresAt")];
+const VIEWER: &[Column] = &[
+    ("principal", "/principal"),
+    ("role", "/role"),
+    ("scopes", "/scopes"),
+    ("may", "/permissions"),
+    ("token ends", "/tokenExpiresAt"),
+];
 
 pub(crate) async fn health(api: &Api, output: &Output) -> Result<(), Failure> {
     let health = api.ask::<Health>(health::Variables).await?.health;

@@ -8,7 +8,8 @@ use crate::{
     api::{self, Api},
     cli::Key,
     failure::Failure,
-    operations::{RegisterServer, Servers, register_server, servers},
+    input,
+    operations::{PinHostKey, RegisterServer, Servers, pin_host_key, register_server, servers},
     output::{Column, Output},
     wait::advice,
 };
@@ -19,6 +20,7 @@ const SERVER: &[Column] = &[
     ("HOST", "/host"),
     ("PORT", "/port"),
     ("USER", "/user"),
+    ("STATE", "/state"),
     ("REGISTERED BY", "/createdBy"),
     ("REGISTERED", "/createdAt"),
 ];
@@ -27,9 +29,17 @@ const SERVER: &[Column] = &[
 pub(crate) enum Server {
     /// List all VPN hosts, by name.
     List,
-    /// Make a VPN host known, with its host key. Compare the key on the host first: the platform will talk
-    /// to whoever has it.
+    /// Make a VPN host known. Without its host key, nothing is asked of it before the key is pinned.
     Register(Register),
+    /// Confirm the host key that a VPN host shows. Compare it on the host first: the platform will talk to
+    /// whoever has it.
+    Pin {
+        /// Its name or id.
+        server: String,
+        /// What `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the host itself: `SHA256:…`.
+        #[arg(long)]
+        fingerprint: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -47,7 +57,7 @@ pub(crate) struct Register {
     user: String,
     /// The file with the host's public key, as `/etc/ssh/ssh_host_ed25519_key.pub` is on it.
     #[arg(long, value_name = "FILE")]
-    host_key_file: PathBuf,
+    host_key_file: Option<PathBuf>,
     #[command(flatten)]
     key: Key,
 }
@@ -57,14 +67,20 @@ impl Server {
         match self {
             Self::List => output.list(&api.ask::<Servers>(servers::Variables).await?.servers, SERVER),
             Self::Register(register) => register.run(api, output).await,
+            Self::Pin { server, fingerprint } => {
+                let server_id = input::server_id(api, &server).await?;
+                let input = pin_host_key::PinHostKeyInput { server_id, fingerprint };
+                let payload = api.ask::<PinHostKey>(pin_host_key::Variables { input }).await?.pin_host_key;
+                output.list(&[api::taken(payload.server, &payload.user_errors)?], SERVER)
+            }
         }
     }
 }
 
 impl Register {
     async fn run(self, api: &Api, output: &Output) -> Result<(), Failure> {
-        let host_key = std::fs::read_to_string(&self.host_key_file);
-        let host_key = host_key.map_err(Failure::file("reading", &self.host_key_file))?.trim().to_owned();
+        let read = |file: PathBuf| std::fs::read_to_string(&file).map_err(Failure::file("reading", &file));
+        let host_key = self.host_key_file.map(read).transpose()?.map(|key| key.trim().to_owned());
         let key = self.key.or_new()?;
         let input = register_server::RegisterServerInput {
             name: self.name,

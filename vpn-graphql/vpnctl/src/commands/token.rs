@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
     api::{self, Api},
+    cli::Limit,
     context,
     failure::Failure,
     operations::{CreateToken, RevokeToken, Tokens, create_token, revoke_token, tokens},
@@ -16,6 +17,7 @@ const ROW: &[Column] = &[
     ("ID", "/id"),
     ("PRINCIPAL", "/principal"),
     ("ROLE", "/role"),
+    ("SCOPES", "/scopes"),
     ("MADE BY", "/createdBy"),
     ("EXPIRES", "/expiresAt"),
     ("LAST USED", "/lastUsedAt"),
@@ -26,8 +28,8 @@ const ROW: &[Column] = &[
 pub(crate) enum Token {
     /// Make a token. It is given once: printed on standard output alone, or written to a file.
     Create(Create),
-    /// List all tokens, newest first, without their secrets.
-    List,
+    /// List tokens, newest first, without their secrets: everybody's, if you may see those.
+    List(Limit),
     /// End a token, and what its bearer follows live.
     Revoke {
         /// Its id, `tok_…`.
@@ -63,7 +65,7 @@ impl Token {
     pub(crate) async fn run(self, api: &Api, output: &Output) -> Result<(), Failure> {
         match self {
             Self::Create(create) => create.run(api, output).await,
-            Self::List => output.list(&api.ask::<Tokens>(tokens::Variables).await?.tokens, ROW),
+            Self::List(limit) => list(api, output, &limit).await,
             Self::Revoke { token } => {
                 let input = revoke_token::RevokeTokenInput { token_id: token };
                 let payload = api.ask::<RevokeToken>(revoke_token::Variables { input }).await?.revoke_token;
@@ -71,6 +73,20 @@ impl Token {
             }
         }
     }
+}
+
+async fn list(api: &Api, output: &Output, limit: &Limit) -> Result<(), Failure> {
+    let (mut rows, mut after) = (Vec::new(), None);
+    while let Some(first) = limit.next(rows.len()) {
+        let page = api.ask::<Tokens>(tokens::Variables { filter: None, first: Some(first), after }).await?.tokens;
+        rows.extend(page.edges.into_iter().map(|edge| edge.node));
+        after = page.page_info.end_cursor;
+        if !page.page_info.has_next_page {
+            return output.list(&rows, ROW);
+        }
+    }
+    limit.tell();
+    output.list(&rows, ROW)
 }
 
 impl Create {
@@ -110,7 +126,7 @@ async fn make(
         Role::Auditor => create_token::Role::AUDITOR,
         Role::Admin => create_token::Role::ADMIN,
     };
-    let input = create_token::CreateTokenInput { principal, role, valid_for_days: days.into() };
+    let input = create_token::CreateTokenInput { principal, role, scopes: None, valid_for_days: days.into() };
     let asked = api.ask::<CreateToken>(create_token::Variables { input }).await;
     let advice = "It may have been made all the same: look for it with `vpnctl token list`, and revoke what nobody has";
     let payload = asked.map_err(|failure| failure.if_perhaps_done(advice))?.create_token;

@@ -1,0 +1,204 @@
+//! The two-person rule: what one asks for, another one approves, and it is done once.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use futures_util::{StreamExt as _, future::join_all};
+use sqlx::Executor as _;
+use vpn_core::{
+    domain::{ApprovalState, Caller, ClientId, JobState, Operation, RequestId, Role, Scope, Scopes},
+    error::{Error, RejectionCode},
+    secrecy::ExposeSecret as _,
+    service::{Awaited, CreateToken, Platform, RevokeClient, SeenApproval, TwoPersonRule},
+    store::{ApprovalFilter, AuditFilter, PageRequest},
+};
+use vpn_tests::{Database, TestPlatform, attack::Attacker, platform::caller, soon, whole_on_every_database};
+
+use super::rejection;
+
+whole_on_every_database!(
+    what_is_approved_is_done_once_however_many_approve_it,
+    nobody_approves_their_own_request,
+    a_request_that_is_over_is_over_whoever_notices,
+    the_database_keeps_the_rule_too,
+);
+
+fn under_the_rule(test: &TestPlatform) -> Platform {
+    let operations = vec![Operation::RevokeClient, Operation::CreateToken, Operation::CreateClient];
+    test.platform.clone().with_two_person_rule(TwoPersonRule { operations, lasts: Duration::from_hours(1) })
+}
+
+fn awaited<T: std::fmt::Debug>(answer: Result<T, Error>) -> Awaited {
+    match answer {
+        Err(Error::AwaitsApproval(awaited)) => *awaited,
+        other => panic!("it does not wait: {other:?}"),
+    }
+}
+
+async fn ask(platform: &Platform, who: &Caller, id: ClientId, key: Option<&str>) -> SeenApproval {
+    let input =
+        RevokeClient { client_id: id.to_string(), reason: "lost".into(), idempotency_key: key.map(str::to_owned) };
+    awaited(platform.revoke_client(who, input).await).seen
+}
+
+async fn actions(test: &TestPlatform, action: &str) -> Result<usize> {
+    let filter = AuditFilter { action: Some(action.to_owned()), ..AuditFilter::default() };
+    Ok(test.platform.audit_log(&test.admin, &filter, &PageRequest::first(100)).await?.items.len())
+}
+
+async fn what_is_approved_is_done_once_however_many_approve_it(test: TestPlatform) -> Result<()> {
+    let platform = under_the_rule(&test);
+    let (olga, others) =
+        (caller("olga", Role::Operator)?, [caller("omar", Role::Operator)?, caller("ada", Role::Admin)?]);
+    let mut events = std::pin::pin!(platform.approval_events(&olga, None).await?);
+    let client = test.client().await?.id;
+    let asked = ask(&platform, &olga, client, Some("k")).await;
+    assert_eq!((asked.state, asked.approval.client_id), (ApprovalState::Pending, Some(client)));
+    ensure!(test.reload(client).await?.revocation.is_none(), "nothing is done yet");
+    // Asked again, with the key or without, it is the same request.
+    assert_eq!(ask(&platform, &olga, client, Some("k")).await.approval.id, asked.approval.id);
+    assert_eq!(ask(&platform, &olga, client, None).await.approval.id, asked.approval.id);
+    let id = asked.approval.id.to_string();
+    let approving = (0..6).map(|at| platform.approve_request(&others[at % 2], &id));
+    let answers = join_all(approving).await;
+    let done: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().ok()).collect();
+    ensure!(!done.is_empty() && done.iter().all(|it| it.approval.job_id == done[0].approval.job_id), "{answers:?}");
+    for answer in answers.into_iter().filter(Result::is_err) {
+        assert_eq!(rejection(answer).code, RejectionCode::WrongState, "the other one was faster");
+    }
+    for (action, times) in [("approval.requested", 1), ("approval.approved", 1), ("revoke.requested", 1)] {
+        assert_eq!(actions(&test, action).await?, times, "{action}");
+    }
+    let now = platform.approval(&olga, asked.approval.id).await?.context("an approval")?;
+    let job = platform.job(&olga, now.approval.job_id.context("a job")?).await?.context("a job")?;
+    assert_eq!((now.state, job.state, job.requested_by.as_str()), (ApprovalState::Approved, JobState::Queued, "olga"));
+    assert_eq!(ask(&platform, &olga, client, Some("k")).await.state, ApprovalState::Approved, "the key's answer");
+    for state in [ApprovalState::Pending, ApprovalState::Approved] {
+        let event = soon("an event", events.next()).await?.context("an event")??;
+        assert_eq!((event.state, event.approval_id, event.requested_by.as_str()), (state, asked.approval.id, "olga"));
+    }
+    test.check().await
+}
+
+async fn nobody_approves_their_own_request(test: TestPlatform) -> Result<()> {
+    let platform = under_the_rule(&test);
+    let make = async |principal: &str, by: &Caller| -> Result<Caller> {
+        let input =
+            CreateToken { principal: principal.into(), role: Role::Admin, scopes: Scopes::ALL, valid_for_days: 1 };
+        let made = test.platform.create_token(by, input).await?;
+        let request = RequestId::generate(platform.ambient());
+        Ok(platform.authenticate(Some(made.secret.expose_secret()), None, request).await?)
+    };
+    let olga = make("olga", &test.admin).await?;
+    let asked = ask(&platform, &olga, test.client().await?.id, None).await;
+    let id = asked.approval.id.to_string();
+    // With another token, by another spelling, and with a token that she made for somebody else.
+    for same in
+        [olga.clone(), make("olga", &test.admin).await?, make("Olga", &test.admin).await?, make("omar", &olga).await?]
+    {
+        assert_eq!(rejection(platform.approve_request(&same, &id).await).code, RejectionCode::SamePerson);
+        assert_eq!(rejection(platform.deny_request(&same, &id, "no").await).code, RejectionCode::SamePerson);
+    }
+    assert_eq!(actions(&test, "permission.refused").await?, 8);
+    // Who may not do it may not approve it; nor with a token that is not for approving.
+    let auditor = caller("arthur", Role::Auditor)?;
+    let narrowed = Caller { scopes: Scopes::from_iter([Scope::Clients]), ..caller("omar", Role::Operator)? };
+    for other in [auditor, narrowed] {
+        ensure!(matches!(platform.approve_request(&other, &id).await, Err(Error::Forbidden(_))));
+    }
+    // And who asked must be allowed it still.
+    let token = olga.credential.token().context("a token")?;
+    platform.revoke_token(&test.admin, &token.to_string()).await?;
+    let omar = caller("omar", Role::Operator)?;
+    assert_eq!(rejection(platform.approve_request(&omar, &id).await).code, RejectionCode::WrongState);
+    let denied = platform.deny_request(&omar, &id, "who is she?").await?;
+    assert_eq!((denied.state, denied.approval.reason.as_deref()), (ApprovalState::Denied, Some("who is she?")));
+    assert_eq!(platform.deny_request(&omar, &id, "who is she?").await?.state, ApprovalState::Denied, "again");
+    assert_eq!(rejection(platform.approve_request(&omar, &id).await).code, RejectionCode::WrongState);
+    test.check().await
+}
+
+async fn a_request_that_is_over_is_over_whoever_notices(test: TestPlatform) -> Result<()> {
+    let rule = TwoPersonRule { operations: vec![Operation::RevokeClient], lasts: Duration::from_micros(1) };
+    let platform = test.platform.clone().with_two_person_rule(rule);
+    let (olga, omar) = (caller("olga", Role::Operator)?, caller("omar", Role::Operator)?);
+    let client = test.client().await?.id;
+    let asked = ask(&platform, &olga, client, None).await;
+    let id = asked.approval.id;
+    let seen = platform.approval(&omar, id).await?.context("an approval")?;
+    assert_eq!((seen.state, seen.approval.stored), (ApprovalState::Expired, ApprovalState::Pending));
+    for (state, found) in [(ApprovalState::Pending, 0), (ApprovalState::Expired, 1)] {
+        let filter = ApprovalFilter { state: Some(state), ..ApprovalFilter::default() };
+        assert_eq!(platform.approvals(&omar, &filter, &PageRequest::first(10)).await?.items.len(), found, "{state:?}");
+    }
+    assert_eq!(rejection(platform.approve_request(&omar, &id.to_string()).await).code, RejectionCode::WrongState);
+    assert_eq!(actions(&test, "approval.expired").await?, 1);
+    ensure!(test.reload(client).await?.revocation.is_none());
+    // The next one is noted by a worker.
+    let asked = ask(&platform, &olga, client, None).await;
+    ensure!(asked.approval.id != id, "what is over is asked for anew");
+    let worker = test.worker()?;
+    vpn_tests::eventually("noted", async || Ok(actions(&test, "approval.expired").await? == 2)).await?;
+    worker.drain().await
+}
+
+async fn the_database_keeps_the_rule_too(test: TestPlatform) -> Result<()> {
+    let platform = under_the_rule(&test);
+    let olga = caller("olga", Role::Operator)?;
+    ask(&platform, &olga, test.client().await?.id, None).await;
+    let mut raw = test.db.raw().await?;
+    let approve = "UPDATE approvals SET state = 'approved', decided_at = requested_at, decided_by =";
+    ensure!(raw.execute(sqlx::AssertSqlSafe(format!("{approve} 'OLGA'"))).await.is_err(), "by herself");
+    ensure!(
+        raw.execute("UPDATE approvals SET state = 'approved', decided_at = requested_at").await.is_err(),
+        "by nobody"
+    );
+    let mut attacker = Attacker::on(&test.db).await?;
+    for change in
+        ["requested_by = 'omar'", "input = '{}'", "expires_at = expires_at + 1", "scopes = 'read'", "credential = 'x'"]
+    {
+        attacker.refused("approvals: immutable column", format!("UPDATE approvals SET {change}")).await?;
+    }
+    attacker.refused("approvals: DELETE refused", "DELETE FROM approvals".to_owned()).await?;
+    attacker.run(format!("{approve} 'omar'")).await?;
+    attacker.refused("approvals: decided is final", "UPDATE approvals SET state = 'denied'".to_owned()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_admits_nobody_before_it_is_approved() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    let platform = under_the_rule(&test);
+    let input = CreateToken { principal: "robot".into(), role: Role::Viewer, scopes: Scopes::ALL, valid_for_days: 1 };
+    let Awaited { seen, secret } = awaited(platform.create_token(&test.admin, input).await);
+    let secret = secret.context("a secret")?;
+    let sign_in = async || {
+        let request = RequestId::generate(platform.ambient());
+        platform.authenticate(Some(secret.expose_secret()), None, request).await
+    };
+    ensure!(matches!(sign_in().await, Err(Error::Unauthenticated)));
+    ensure!(!seen.approval.shown().to_string().contains("secretHash"), "{}", seen.approval.shown());
+    let other = caller("another-admin", Role::Admin)?;
+    platform.approve_request(&other, &seen.approval.id.to_string()).await?;
+    assert_eq!(sign_in().await?.principal.as_str(), "robot");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_could_not_be_done_now_is_not_asked_for() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    let platform = under_the_rule(&test);
+    let olga = caller("olga", Role::Operator)?;
+    let none = RevokeClient { client_id: "cli_x".into(), reason: "lost".into(), idempotency_key: None };
+    assert_eq!(rejection(platform.revoke_client(&olga, none).await).code, RejectionCode::NotFound);
+    // What is under way already needs nobody.
+    let client = test.client().await?.id;
+    test.revoke(client).await?;
+    let again = RevokeClient { client_id: client.to_string(), reason: "lost".into(), idempotency_key: None };
+    platform.revoke_client(&olga, again).await?;
+    assert_eq!(actions(&test, "approval.requested").await?, 0);
+    // And what is not under the rule is done at once.
+    let client = test.client().await?.id;
+    test.provision(client).await?;
+    Ok(())
+}
