@@ -60,7 +60,7 @@ async fn a_host_without_a_pinned_key_is_refused() -> Result<()> {
         let kind = refused.kind();
         let HostErrorKind::HostKeyUnknown { presented, .. } = kind else { anyhow::bail!("{host_key:?}: {kind:?}") };
         assert_eq!(presented, &fingerprint(&host.host_key)?);
-        ensure!(kind.to_string().contains("register it with its key"), "{kind}");
+        ensure!(kind.to_string().contains("compare it with the host's own, then pin it"), "{kind}");
     }
     Ok(())
 }
