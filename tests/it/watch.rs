@@ -19,7 +19,7 @@ use vpn_tests::{
 };
 
 /// So seldom that there is one look in a test.
-const ONCE: Duration = Duration::from_secs(3600);
+const ONCE: Duration = Duration::from_hours(1);
 
 /// Looks until the guard is dropped.
 fn watch(store: &Store, transport: &Arc<FaultyTransport>, every: Duration) -> DropGuard {

@@ -1,10 +1,7 @@
 //! An identity provider on loopback: it publishes keys and signs tokens with them, takes others, goes away,
 //! and counts how often it was asked.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use aws_lc_rs::{
@@ -18,6 +15,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::AbortHandle,
 };
+use vpn_core::clock::Ambient;
 
 /// A key that signs.
 pub struct SigningKey {
@@ -106,7 +104,7 @@ impl Issuer {
     /// Claims of a token that is for `vpn` and holds for so many seconds, which may be fewer than none.
     #[must_use]
     pub fn claims(&self, sub: &str, role: &str, seconds: i64) -> Value {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed();
+        let now = Ambient::system().now().micros() / 1_000_000;
         json!({ "iss": self.url, "aud": "vpn", "sub": sub, "roles": [role], "iat": now - 60, "exp": now + seconds })
     }
 

@@ -63,8 +63,8 @@ async fn a_link_gives_the_profile_once(test: TestPlatform) -> Result<()> {
     let entry = page.items.iter().find(|entry| entry.columns.action == "profile.delivered").context("on record")?;
     assert_eq!((entry.columns.actor.as_str(), &entry.detail()["linkCreatedBy"]), ("anonymous", &"ada".into()));
     for entry in &page.items {
-        let text = String::from_utf8_lossy(&entry.canonical).into_owned();
-        ensure!(!text.contains(&first) && !text.contains(&second), "{text}");
+        let told = String::from_utf8_lossy(&entry.canonical).into_owned();
+        ensure!(!told.contains(&first) && !told.contains(&second), "{told}");
     }
     worker.drain().await?;
     test.check().await

@@ -272,7 +272,8 @@ fn policy(given: &mut Given) -> Policy {
     let public_url = given.text("public_url", "").trim_end_matches('/').to_owned();
     let plain = public_url.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'#' | b'?'));
     let scheme = ["https://", "http://"].iter().find_map(|scheme| public_url.strip_prefix(scheme));
-    if !public_url.is_empty() && !(plain && scheme.is_some_and(|rest| !rest.is_empty())) {
+    let is_one = plain && scheme.is_some_and(|rest| !rest.is_empty());
+    if !public_url.is_empty() && !is_one {
         given.problem("public_url", "is no address such as https://vpn.example.org");
     }
     Policy {

@@ -52,6 +52,7 @@ pub(super) trait Mutation: Serialize + DeserializeOwned + Send + Sync {
 }
 
 /// What the work came to.
+#[expect(clippy::large_enum_variant, reason = "short-lived, and one a mutation")]
 pub(super) enum Done<T> {
     /// It is done, once these entries are written.
     New { made: T, first: Entry, more: Vec<Entry>, remembered: Remembered },

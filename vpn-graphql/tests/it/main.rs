@@ -18,6 +18,7 @@ mod permissions;
 mod platform;
 #[cfg(test)]
 mod probes;
+#[cfg(test)]
 mod profile_link;
 #[cfg(test)]
 mod schema;

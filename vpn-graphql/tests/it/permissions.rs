@@ -1,5 +1,7 @@
 //! Who may do what: every field of the three roots, asked over the API with every role and every scope.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use vpn_core::domain::{PERMISSIONS, Permission, Role, Scope, Scopes};
 
@@ -46,13 +48,8 @@ fn the_guide_has_the_table_of_the_code() {
     );
     for row in &PERMISSIONS {
         let marks: Vec<&str> = Role::ALL.iter().map(|role| if row.roles.contains(role) { "yes" } else { "" }).collect();
-        table.push_str(&format!(
-            "| `{}` | `{}` | {} | {} |\n",
-            row.name,
-            row.scope.as_str(),
-            marks.join(" | "),
-            row.what
-        ));
+        let (name, scope, marks) = (row.name, row.scope.as_str(), marks.join(" | "));
+        writeln!(table, "| `{name}` | `{scope}` | {marks} | {} |", row.what).expect("it is a string");
     }
     assert_eq!(section("permissions"), table, "README.md: put this table there:\n{table}");
 }
@@ -94,6 +91,7 @@ fn document(field: &str, client: &str) -> String {
         "Mutation.provisionClient" => mutation("provisionClient", "clientId: \"x\""),
         "Mutation.revokeClient" => mutation("revokeClient", "clientId: \"x\", reason: \"x\""),
         "Mutation.retryJob" => mutation("retryJob", "jobId: \"x\""),
+        "Mutation.createProfileLink" => mutation("createProfileLink", "clientId: \"x\""),
         "Mutation.deliverProfile" => mutation("deliverProfile", "clientId: \"x\""),
         "Mutation.createToken" => mutation("createToken", "principal: \"\", role: VIEWER, validForDays: 1"),
         "Mutation.revokeToken" => mutation("revokeToken", "tokenId: \"x\""),

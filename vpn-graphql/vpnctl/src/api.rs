@@ -146,7 +146,12 @@ pub(crate) fn taken<T>(part: Option<T>, user_errors: &impl Serialize) -> Result<
     let odd = |error: serde_json::Error| Failure::unanswered(format!("the server's userErrors are odd: {error}"));
     let errors: Vec<UserError> = serde_json::to_value(user_errors).and_then(serde_json::from_value).map_err(odd)?;
     if errors.is_empty() {
-        return part.ok_or_else(|| Failure::unanswered("the server said neither what it did nor why not"));
+        // What there is neither a result nor an error of waits for somebody else.
+        return part.ok_or_else(|| {
+            let waits =
+                "nothing was done yet: a second person has to approve it (`approvals` in the API lists what waits)";
+            Failure::Refused(waits.to_owned())
+        });
     }
     let told = errors.into_iter().map(|UserError { code, message, field }| match field {
         Some(field) => format!("{code}: {} {message}", field.join(".")),

@@ -1,9 +1,8 @@
 //! What waits for a second person.
-#![expect(clippy::unused_async, reason = "async-graphql wants every resolver async")]
 
 use async_graphql::{Context, ID, Json, Object};
 use serde_json::Value;
-use vpn_core::service::SeenApproval;
+use vpn_core::{domain::Principal, service::SeenApproval};
 
 use super::{ApprovalState, DateTime, Job, TwoPersonOperation, VpnClient};
 use crate::schema::{Nullable, Scope};
@@ -57,7 +56,7 @@ impl Approval {
 
     /// Who approved or denied it; null when nobody has.
     async fn decided_by(&self) -> Option<&str> {
-        self.0.approval.decided_by.as_ref().map(|by| by.as_str())
+        self.0.approval.decided_by.as_ref().map(Principal::as_str)
     }
 
     /// When it was approved or denied; null when it was not.

@@ -1,4 +1,5 @@
 //! What was seen of VPN hosts.
+#![expect(clippy::unused_async, reason = "async-graphql wants every resolver async")]
 
 use async_graphql::{Context, Error, Object, SimpleObject};
 use vpn_core::{

@@ -1,5 +1,4 @@
 //! Access tokens.
-#![expect(clippy::unused_async, reason = "async-graphql wants every resolver async")]
 
 use async_graphql::{ID, Object};
 use vpn_core::store::StoredToken;

@@ -113,6 +113,12 @@ pub(crate) struct Provision {
     /// How long the certificate is valid, in days.
     #[arg(long, default_value_t = 365)]
     days: u32,
+    /// Its own address in the VPN, of those that the host keeps for this.
+    #[arg(long)]
+    address: Option<String>,
+    /// A network that it reaches through the tunnel beside the VPN's own; may be given several times.
+    #[arg(long = "route", value_name = "CIDR")]
+    routes: Vec<String>,
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
@@ -204,8 +210,8 @@ impl Provision {
             client_id,
             csr,
             validity_days: Some(self.days.into()),
-            address: None,
-            routes: None,
+            address: self.address,
+            routes: Some(self.routes),
             idempotency_key: Some(key.clone()),
         };
         let asked = api.ask::<ProvisionClient>(provision_client::Variables { input }).await;
