@@ -69,9 +69,11 @@ fn compare(size: usize) -> Result<()> {
         sums[0][2] += cpu(|| our_range.clone().try_for_each(|_| ours.ask("verb=crl\n")))?;
         sums[1][2] += cpu(|| their_range.clone().try_for_each(|_| theirs.run(&["gen-crl"])))?;
     }
-    for (at, operation) in ["issue", "revoke and CRL", "CRL alone"].into_iter().enumerate() {
+    let [our_sums, their_sums] = sums;
+    let operations = ["issue", "revoke and CRL", "CRL alone"];
+    for ((operation, our_sum), their_sum) in operations.into_iter().zip(our_sums).zip(their_sums) {
         let millis = |sum: Duration, times: u32| sum.as_secs_f64() * 1000.0 / f64::from(times);
-        let (our, their) = (millis(sums[0][at], OURS), millis(sums[1][at], THEIRS));
+        let (our, their) = (millis(our_sum, OURS), millis(their_sum, THEIRS));
         println!("| {size} | {operation} | {our:.1} | {their:.1} | {:.1} |", their / our);
     }
     Ok(())
@@ -85,7 +87,7 @@ fn name(n: u32) -> String {
 fn cpu(run: impl FnOnce() -> Result<()>) -> Result<Duration> {
     let before = children()?;
     run()?;
-    Ok(children()? - before)
+    Ok(children()?.saturating_sub(before))
 }
 
 /// Fields 16 and 17 of /proc/self/stat, in hundredths of a second.
@@ -137,7 +139,7 @@ impl Ours {
                 fs::hard_link(&file, state.join(place).join(&serial))?;
             }
             if revoked {
-                log += &format!("30210210{serial}170D3236303130313030303030305A\n");
+                log.extend(["30210210", &serial, "170D3236303130313030303030305A\n"]);
             }
         }
         Ok(fs::write(state.join("revoked.log"), log)?)
@@ -157,7 +159,7 @@ impl Ours {
         gate.arg(self.state()).env("SSH_ORIGINAL_COMMAND", "vpn-host-v1");
         let mut gate = gate.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut stdin = gate.stdin.take().context("standard input")?;
-        write!(stdin, "{body}end={}\n", body.len())?;
+        writeln!(stdin, "{body}end={}", body.len())?;
         drop(stdin);
         let output = gate.wait_with_output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
