@@ -6,7 +6,7 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 BUILD := cargo build --locked --workspace --all-features --bins --examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev build test model chaos load ci fmt lint docs schema graphiql secrets
+.PHONY: help demo dev build test model chaos load bench-host ci fmt lint docs schema graphiql secrets
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,11 @@ chaos: ## Kill, freeze and cut at random, then check everything. SECONDS=60 SEED
 	@.ci/packages build test
 	@cargo build --locked --workspace --all-features --bins
 	@$(AS_ROOT) $(TARGET)/debug/chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) --database $(or $(DATABASE),postgres)
+
+bench-host: ## What the host's scripts cost beside easy-rsa. ARGS='10 1000': sizes; ARGS=platform: issues a second through everything.
+	@.ci/packages build test bench
+	@cargo build --locked --package vpn-tests --all-features --example bench-host $(if $(filter platform,$(ARGS)),--release)
+	@$(AS_ROOT) $(TARGET)/$(if $(filter platform,$(ARGS)),release,debug)/examples/bench-host $(ARGS)
 
 load: ## 10,000 clients, 200 mutations a second for a minute, 1,000 subscribers, workers restarting. Sizes: tests/load/README.md.
 	@.ci/packages build test

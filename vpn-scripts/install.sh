@@ -187,7 +187,7 @@ place() {
 begin() {
   [ "$(id -u)" -eq 0 ] || die 77 'only root can install; run it with sudo'
   here=$(cd -P -- "${0%/*}" && pwd)
-  for file in gate vpn-host setup sessions tls-crypt-v2-verify; do
+  for file in gate vpn-host setup sessions crl tls-crypt-v2-verify; do
     [ -x "$here/libexec/$file" ] || die 66 "libexec/$file is missing next to install.sh; unpack the whole release"
   done
   [ -r /etc/debian_version ] || die 69 'this is no Debian; install.sh knows Debian 12 only'

@@ -169,7 +169,7 @@ pub fn running_scripts(host: &VpnHost) -> Result<usize> {
     let commands = fs::read_dir("/proc")?.flatten().filter_map(|process| fs::read(process.path().join("cmdline")).ok());
     let ours = commands.filter(|command| {
         let command = String::from_utf8_lossy(command);
-        command.contains("/vpn-host\0") && command.split('\0').any(|argument| argument == state)
+        command.contains("/gate\0") && command.split('\0').any(|argument| argument == state)
     });
     Ok(ours.count())
 }

@@ -28,6 +28,7 @@ use_template() {
   chmod o+x "$BATS_TEST_TMPDIR" "${BATS_TEST_TMPDIR%/*}"
   state=$BATS_TEST_TMPDIR/state
   cp -a "$BATS_FILE_TMPDIR/template" "$state"
+  sed -i "s|$BATS_FILE_TMPDIR/template|$state|" "$state/server/openvpn.conf"
 }
 
 # request LINE...: the request with these lines.
@@ -209,7 +210,7 @@ use_shims() {
   [ ! -d "$shims" ] || return 0
   mkdir -p "$shims"
   local command
-  for command in base64 cat chmod comm cut date flock grep head ls mv openssl openvpn rm sed sort stat sync touch tr; do
+  for command in base64 cat chmod comm cut date flock grep head ls mv openssl openvpn perl rm sed sort stat sync touch tr; do
     ln -s "$room/tests/shims/interrupt" "$shims/$command"
   done
 }

@@ -1,11 +1,13 @@
 //! Shutting clients out.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use vpn_core::{
-    domain::{Client, ClientStatus, JobState},
+    audit::AuditEntry,
+    domain::{Claim, Client, ClientId, ClientStatus, JobState},
     error::{Error, RejectionCode},
     host::Fault,
     service::{RetryJob, RevokeClient},
+    store::{AuditFilter, PageRequest},
 };
 use vpn_tests::{Database, TestPlatform, hosts, platform::MAX_ATTEMPTS, whole_on_every_database};
 
@@ -39,6 +41,8 @@ async fn a_revoked_client_is_in_the_crl_and_stays_out(test: TestPlatform) -> Res
     let profile = test.platform.deliver_profile(&test.admin, &client.id.to_string()).await;
     assert!(matches!(profile, Err(Error::Rejected(no)) if no.code == RejectionCode::ProfileGone));
 
+    let job = test.platform.job(&test.admin, asked.job.id).await?.context("the job is stored")?;
+    assert_eq!(job.proofs.iter().map(|proof| proof.claim).collect::<Vec<_>>(), Claim::ALL);
     let told = test.actions(client.id).await?;
     assert!(
         told.ends_with(&[
@@ -130,4 +134,51 @@ async fn lost_replies_do_not_keep_a_revocation_from_its_end() -> Result<()> {
     assert!(in_the_crl(&client).await?);
     worker.drain().await?;
     test.check().await
+}
+
+/// The entries of a client that carry proofs, oldest first.
+async fn proofs_on_record(test: &TestPlatform, id: ClientId) -> Result<Vec<(String, usize)>> {
+    let filter = AuditFilter { client_id: Some(id), ..AuditFilter::default() };
+    let page = test.platform.audit_log(&test.admin, &filter, &PageRequest::first(100)).await?;
+    let proofs = |entry: &AuditEntry| Some(entry.detail().get("proofs")?.as_array()?.len());
+    let found = page.items.iter().rev().filter_map(|entry| Some((entry.columns.action.clone(), proofs(entry)?)));
+    Ok(found.collect())
+}
+
+#[tokio::test]
+async fn each_step_of_a_revocation_is_recorded_with_what_it_has_proven() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    let worker = test.worker()?;
+    let client = test.active().await?;
+    let job = test.revoke(client.id).await?.job;
+    let job = test.succeeded(job.id).await?;
+    let on_record = proofs_on_record(&test, client.id).await?;
+    let expected = [("revoke.published", 2), ("revoke.disconnected", 3), ("revoke.succeeded", 5)];
+    assert_eq!(on_record, expected.map(|(action, count)| (action.to_owned(), count)));
+    // The shared host has no OpenVPN server, and the evidence says so instead of claiming that it was asked.
+    let details: Vec<&str> = job.proofs.iter().map(|proof| proof.detail.as_str()).collect();
+    assert!(
+        matches!(details.as_slice(), [listed, readable, ended, left, refused]
+        if listed.contains(client.serial.as_str()) && readable.contains("can reach and read")
+            && [ended, left, refused].iter().all(|detail| detail.contains("no OpenVPN server"))),
+        "{details:?}"
+    );
+    worker.drain().await
+}
+
+#[tokio::test]
+async fn an_attempt_that_comes_only_half_way_proves_only_half() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    let worker = test.worker()?;
+    let client = test.active().await?;
+    for _ in 0..3 {
+        test.faults.plan("kill", Fault::Unreachable);
+    }
+    let job = test.revoke(client.id).await?.job;
+    let job = test.finished(job.id).await?;
+    assert_eq!(job.state, vpn_core::domain::JobState::Failed);
+    let claims: Vec<Claim> = job.proofs.iter().map(|proof| proof.claim).collect();
+    assert_eq!(claims, [Claim::SerialInCrl, Claim::CrlReadable]);
+    assert_ne!(test.reload(client.id).await?.status(), ClientStatus::Revoked);
+    worker.drain().await
 }

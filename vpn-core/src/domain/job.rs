@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientId, FencingToken, Invalid, JobId, RequestId, Route};
+use super::{ClientId, FencingToken, Invalid, JobId, Proof, RequestId, Route};
 use crate::clock::Timestamp;
 
 /// What a job does. The strings are stable: they are stored.
@@ -225,6 +225,9 @@ pub struct Job {
     pub finished_at: Option<Timestamp>,
     /// Why the last attempt failed.
     pub failure: Option<JobFailure>,
+    /// What the last attempt at a revocation has proven. All of [`Claim::ALL`](super::Claim::ALL) once it has
+    /// succeeded, unless it did so before proofs were kept.
+    pub proofs: Vec<Proof>,
 }
 
 impl Job {

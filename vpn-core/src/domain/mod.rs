@@ -12,6 +12,7 @@ mod name;
 mod network;
 mod permission;
 mod principal;
+mod proof;
 mod server;
 
 pub use approval::{Approval, ApprovalState, Operation};
@@ -25,6 +26,7 @@ pub use name::{CommonName, Reason, ServerName};
 pub use network::Route;
 pub use permission::{Grant, Permission, Role, Scope, Scopes, TABLE as PERMISSIONS};
 pub use principal::{Caller, Credential, JwtId, Principal};
+pub use proof::{Claim, Proof};
 pub(crate) use server::HostKeyLine;
 pub use server::{BadAddress, Server, ServerAddress, ServerState};
 

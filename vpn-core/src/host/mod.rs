@@ -107,6 +107,10 @@ pub enum KeyState {
 pub struct Revoked {
     /// The number of the CRL that has the serial.
     pub crl_number: String,
+    /// When that CRL ends, in seconds since the epoch; unknown from a host whose scripts are older.
+    pub crl_next_update: Option<i64>,
+    /// The user that OpenVPN runs as, who can read it; a host whose scripts are older does not say who.
+    pub readable_by: Option<String>,
     /// Whether the tombstone had been there before.
     pub replayed: bool,
     /// What ran.
@@ -122,6 +126,9 @@ pub struct Killed {
     pub killed: u32,
     /// How many were still there afterwards.
     pub open: u32,
+    /// Whether the host has looked that OpenVPN's configuration names the CRL in force. A host whose scripts
+    /// are older does not look.
+    pub checks_crl: bool,
     /// What ran.
     pub evidence: Evidence,
 }
@@ -197,7 +204,10 @@ impl Hosts {
         let (reply, evidence) = self.call(order.server, Request::revoke(order)).await?;
         match (reply.field("published"), reply.field("crl_number")) {
             (Some("yes"), Some(number)) => {
-                Ok(Revoked { crl_number: number.to_owned(), replayed: reply.field("replayed") == Some("1"), evidence })
+                let crl_next_update = reply.field("crl_next_update").and_then(|seconds| seconds.parse().ok());
+                let readable_by = reply.field("readable_by").map(str::to_owned);
+                let (crl_number, replayed) = (number.to_owned(), reply.field("replayed") == Some("1"));
+                Ok(Revoked { crl_number, crl_next_update, readable_by, replayed, evidence })
             }
             _ => Err(evidence.unexpected("the host does not say that the CRL is published")),
         }
@@ -210,7 +220,9 @@ impl Hosts {
             return Err(evidence.unexpected("the reply does not tell the state of the OpenVPN server"));
         };
         match (reply.number("killed"), reply.number("open")) {
-            (Some(killed), Some(open)) => Ok(Killed { server, killed, open, evidence }),
+            (Some(killed), Some(open)) => {
+                Ok(Killed { server, killed, open, checks_crl: reply.field("crl_checked") == Some("yes"), evidence })
+            }
             _ => Err(evidence.unexpected("the reply does not count the sessions")),
         }
     }

@@ -4,9 +4,9 @@ use std::future::Future;
 
 use super::{Runner, entry, failure::StepError, provision, revoke};
 use crate::{
-    audit::JobAct,
+    audit::{Entry, JobAct},
     boundary::{Boundary, reach, repeats},
-    domain::{Client, Fence, Job, JobFailure, JobInput, JobKind, JobState, Server, Step},
+    domain::{Claim, Client, Fence, Job, JobFailure, JobInput, JobKind, JobState, Proof, Server, Step},
     host::{Evidence, HostError, Order},
     lock::{Lease, LeaseLost},
     store::{StoreError, Tx},
@@ -19,9 +19,28 @@ pub(super) struct Attempt<'a> {
     pub(super) client: Client,
     pub(super) server: Server,
     pub(super) lease: Lease,
+    /// What was proven so far.
+    pub(super) proofs: Vec<Proof>,
 }
 
 impl Attempt<'_> {
+    /// Notes what was read back; the next step's transaction stores it.
+    pub(super) fn prove(&mut self, claim: Claim, detail: impl Into<String>) {
+        self.proofs.push(Proof::new(claim, detail, self.runner.ambient.now()));
+    }
+
+    /// Stores what was proven with the job, which is still running.
+    async fn keep_proofs(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        if self.proofs.is_empty() {
+            return Ok(());
+        }
+        tx.note_proofs(&self.job, &self.proofs, self.fence()).await
+    }
+
+    fn with_proofs(&self, entry: Entry) -> Entry {
+        if self.proofs.is_empty() { entry } else { entry.with("proofs", serde_json::json!(self.proofs)) }
+    }
+
     /// Runs the steps, with a sign of life to SQL all the while, and records the outcome.
     pub(super) async fn run(mut self) -> Result<(), StoreError> {
         let (store, lease, period) = (self.runner.store.clone(), self.lease.clone(), self.runner.policy.lease);
@@ -103,6 +122,8 @@ impl Attempt<'_> {
     ) -> Result<(), StoreError> {
         self.job = tx.advance_job(&self.job, next, self.lease.fence()).await?;
         let entry = entry(act, &self.client, &self.job, JobState::Running).with("run", evidence.to_json());
+        self.keep_proofs(&mut tx).await?;
+        let entry = self.with_proofs(entry);
         tx.commit(entry, []).await?;
         self.runner.events.announce();
         Ok(())
@@ -110,11 +131,13 @@ impl Attempt<'_> {
 
     /// The job is done, and `tx` holds what it changed of the client.
     pub(super) async fn succeed(&mut self, mut tx: Tx, evidence: &Evidence) -> Result<(), StoreError> {
+        self.keep_proofs(&mut tx).await?;
         tx.succeed_job(&self.job, self.lease.fence()).await?;
         if let Some(client) = tx.client(self.client.id).await? {
             self.client = client;
         }
         let entry = entry(JobAct::Succeeded, &self.client, &self.job, JobState::Succeeded);
+        let entry = self.with_proofs(entry);
         tx.commit(entry.with("run", evidence.to_json()), []).await?;
         self.runner.events.announce();
         tracing::info!(

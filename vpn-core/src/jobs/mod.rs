@@ -125,7 +125,7 @@ impl Runner {
 
     async fn attempt(&self, job: Job, server: Server, lease: Lease) -> Result<(), StoreError> {
         match self.claim(&job, &lease).await {
-            Ok((job, client)) => Attempt { runner: self, job, client, server, lease }.run().await,
+            Ok((job, client)) => Attempt { runner: self, job, client, server, lease, proofs: Vec::new() }.run().await,
             // Not due, not queued any more, or overtaken.
             Err(StoreError::Fenced) => self.cancel_if_overtaken(&job).await,
             Err(other) => Err(other),

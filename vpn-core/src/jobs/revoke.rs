@@ -5,8 +5,8 @@ use super::{attempt::Attempt, failure::StepError};
 use crate::{
     audit::JobAct,
     boundary::{Boundary, reach},
-    domain::{Step, VpnServer},
-    host::{HostError, HostErrorKind, Killed},
+    domain::{Claim, Step, VpnServer},
+    host::{HostError, HostErrorKind, Killed, Revoked},
 };
 
 pub(super) const FIRST_STEP: Step = Step::PublishCrl;
@@ -14,12 +14,14 @@ pub(super) const FIRST_STEP: Step = Step::PublishCrl;
 pub(super) async fn run(attempt: &mut Attempt<'_>) -> Result<(), StepError> {
     let order = attempt.order()?;
     let revoked = attempt.on_host(Boundary::Tombstoned, || attempt.runner.hosts.revoke(order)).await?;
+    prove_published(attempt, &revoked);
     let tx = attempt.begin().await?;
     reach(Boundary::Publishing)?;
     attempt.advance(tx, Step::Disconnect, JobAct::Published, &revoked.evidence).await?;
     reach(Boundary::Published)?;
 
     let mut killed = end_sessions(attempt).await?;
+    attempt.prove(Claim::SessionsEnded, sessions_ended(&killed));
     let tx = attempt.begin().await?;
     reach(Boundary::Disconnecting)?;
     attempt.advance(tx, Step::Settle, JobAct::Disconnected, &killed.evidence).await?;
@@ -30,6 +32,8 @@ pub(super) async fn run(attempt: &mut Attempt<'_>) -> Result<(), StepError> {
         tokio::time::sleep(attempt.runner.policy.settle).await;
         killed = end_sessions(attempt).await?;
     }
+    attempt.prove(Claim::NoSessionLeft, no_session_left(killed.server));
+    attempt.prove(Claim::ReconnectRefused, reconnect_refused(&killed));
     let mut tx = attempt.begin().await?;
     tx.mark_client_revoked(attempt.client.id, attempt.fence()).await?;
     tx.destroy_profile(attempt.client.id).await?;
@@ -50,4 +54,57 @@ async fn end_sessions(attempt: &Attempt<'_>) -> Result<Killed, StepError> {
         _ => HostErrorKind::SessionsLeft(killed.open),
     };
     Err(HostError::new(&attempt.server, kind, Some(killed.evidence)).into())
+}
+
+fn prove_published(attempt: &mut Attempt<'_>, revoked: &Revoked) {
+    let serial = attempt.client.serial.clone();
+    let detail =
+        format!("the CRL in force, number {}, has the serial {serial}, and its signature is good", revoked.crl_number);
+    attempt.prove(Claim::SerialInCrl, detail);
+    let detail = match &revoked.readable_by {
+        Some(user) => format!("the user {user}, who OpenVPN runs as, can reach and read the CRL"),
+        None => "the host says that the user who OpenVPN runs as can reach the CRL".to_owned(),
+    };
+    attempt.prove(Claim::CrlReadable, detail);
+}
+
+fn sessions_ended(killed: &Killed) -> String {
+    match (killed.server, killed.killed) {
+        (VpnServer::Running, 0) => "the client was not connected: OpenVPN knew no session of it".to_owned(),
+        (VpnServer::Running, count) => format!("OpenVPN ended {count} of its sessions and unfinished handshakes"),
+        (server, _) => nobody(server).to_owned(),
+    }
+}
+
+fn no_session_left(server: VpnServer) -> &'static str {
+    match server {
+        VpnServer::Running => {
+            "OpenVPN was asked again, later, and lists no session of the client and no older handshake"
+        }
+        server => nobody(server),
+    }
+}
+
+fn reconnect_refused(killed: &Killed) -> &'static str {
+    match (killed.server, killed.checks_crl) {
+        (VpnServer::Running, true) => {
+            "OpenVPN's configuration names the CRL in force, which it looks at with every new connection"
+        }
+        (VpnServer::Stopped, true) => {
+            "OpenVPN is stopped; its configuration names the CRL, and it does not start without it"
+        }
+        (VpnServer::Absent, _) => nobody(VpnServer::Absent),
+        _ => {
+            "the host's scripts set OpenVPN up to check every new connection against the CRL; they are too old to say more"
+        }
+    }
+}
+
+/// Why there can be no sessions where OpenVPN was not asked.
+const fn nobody(server: VpnServer) -> &'static str {
+    match server {
+        VpnServer::Absent => "this host has no OpenVPN server",
+        VpnServer::Stopped => "the OpenVPN server is stopped: its process is dead, and nobody can be connected",
+        VpnServer::Running | VpnServer::Unreachable => "OpenVPN has not answered",
+    }
 }

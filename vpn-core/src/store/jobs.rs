@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    domain::{ClientId, Fence, Job, JobFailure, JobId, JobInput, JobKind, JobState, RequestId, Step},
+    domain::{ClientId, Fence, Job, JobFailure, JobId, JobInput, JobKind, JobState, Proof, RequestId, Step},
 };
 
 /// A job that is about to be stored.
@@ -244,6 +244,14 @@ impl Tx {
         let query = sqlx::query(sql).bind(step.as_str()).bind(job.id.to_string()).bind(fence.token().get());
         self.touches_one(query).await?;
         Ok(Job { step: Some(step), ..job.clone() })
+    }
+
+    /// What the attempt has proven so far, in place of what an earlier one had.
+    pub async fn note_proofs(&mut self, job: &Job, proofs: &[Proof], fence: &Fence) -> Result<(), StoreError> {
+        let sql = self.dialect.sql("UPDATE jobs SET proofs = $1 WHERE id = $2 AND fence = $3 AND state = 'running'");
+        let text = serde_json::to_string(proofs)
+            .map_err(|error| StoreError::Damaged { table: "jobs", what: format!("column `proofs`: {error}") })?;
+        self.touches_one(sqlx::query(sql).bind(text).bind(job.id.to_string()).bind(fence.token().get())).await
     }
 
     /// `running → succeeded`.

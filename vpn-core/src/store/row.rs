@@ -150,7 +150,7 @@ pub(super) fn client(row: &AnyRow) -> Result<Client, StoreError> {
 }
 
 pub(super) const JOB: &str = "id, client_id, kind, state, step, attempts, max_attempts, fence, generation, input, \
-     requested_by, request_id, retry_of, queued_at, run_after_at, started_at, finished_at, error_code, error_message";
+     requested_by, request_id, retry_of, queued_at, run_after_at, started_at, finished_at, error_code, error_message, proofs";
 
 pub(super) fn job(row: &AnyRow) -> Result<Job, StoreError> {
     let read = Reading::of(row, "jobs");
@@ -163,6 +163,7 @@ pub(super) fn job(row: &AnyRow) -> Result<Job, StoreError> {
         (None, None) => None,
         _ => return Err(read.damaged("error_code", "half an error")),
     };
+    let proofs = read.text_opt("proofs")?.map(|text| serde_json::from_str(&text)).transpose();
     Ok(Job {
         id: read.parsed("id")?,
         client_id: read.parsed("client_id")?,
@@ -181,5 +182,6 @@ pub(super) fn job(row: &AnyRow) -> Result<Job, StoreError> {
         started_at: read.time_opt("started_at")?,
         finished_at: read.time_opt("finished_at")?,
         failure,
+        proofs: proofs.map_err(|error| read.damaged("proofs", error))?.unwrap_or_default(),
     })
 }

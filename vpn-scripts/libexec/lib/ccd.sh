@@ -18,23 +18,29 @@ ccd_bounds() {
 ccd_check() {
   [ -n "$address" ] || return 0
   ccd_bounds
-  [ "$conf_static_addresses" -gt 0 ] || die 64 'this host has no addresses to give; run install.sh --static-addresses N on it'
+  [ "$conf_static_addresses" -gt 0 ] || ccd_refuse 64 'this host has no addresses to give; run install.sh --static-addresses N on it'
   ipv4_parse "$address"
   if [ "$ipv4" -lt "$ccd_first" ] || [ "$ipv4" -gt "$ccd_last" ]; then
     ipv4_dotted "$ccd_first"
     ccd_range=$ipv4_dotted
     ipv4_dotted "$ccd_last"
-    die 64 "address is not one that this host has to give; choose one from $ccd_range to $ipv4_dotted"
+    ccd_refuse 64 "address is not one that this host has to give; choose one from $ccd_range to $ipv4_dotted"
   fi
   [ -e "addresses/$address" ] || return 0
   file_serial "addresses/$address"
   if [ "$file_serial" != "$serial" ] && [ ! -e "revoked/$file_serial" ]; then
-    die 65 "the address has the live serial $file_serial; choose another, or revoke that client first"
+    ccd_refuse 65 "the address has the live serial $file_serial; choose another, or revoke that client first"
   fi
 }
 
-# ccd_write: both files, into tmp/. Sets ccd_new to those that there are. OpenVPN's user has
-# to read one of them.
+# A refusal is told under the fence that it was met under.
+ccd_refuse() { # CODE MESSAGE
+  fence_store
+  die "$1" "$2"
+}
+
+# ccd_write: both files, tmp/address and tmp/ccd, for the caller to sync and to move to their
+# places. Sets ccd_new to those that there are. OpenVPN's user has to read the second.
 ccd_write() {
   ccd_new=
   if [ -n "$address" ]; then
@@ -61,17 +67,6 @@ ccd_text() {
     ccd_text="$ccd_text${NL}push \"route ${ccd_route%/*} $ipv4_dotted\""
   done
   [ -n "$address$routes" ] || ccd_text=
-}
-
-# ccd_place: the files of ccd_write where they belong; the caller has synced them, and syncs
-# the directories. What another holder of the name has left is gone before.
-ccd_place() {
-  [ ! -e tmp/address ] || mv -fT tmp/address "addresses/$address" || write_failed
-  if [ -e tmp/ccd ]; then
-    mv -fT tmp/ccd "pub/ccd/$name" || write_failed
-  elif [ -e "pub/ccd/$name" ]; then
-    rm -f "pub/ccd/$name" || write_failed
-  fi
 }
 
 # ccd_held: the address that the intent of this serial names, if it still holds it, into

@@ -3,8 +3,11 @@
 # The fence: a worker that was overtaken must not act, however late it arrives.
 # fence/SERIAL is "TOKEN ATTEMPT": the highest token seen, and who brought it.
 
-fence_pass() {
-  fence_file=fence/$serial
+# fence_check: refuses a stale one. Sets fence_new when this one is to be stored, which has
+# to happen before anything else is seen to change (but for pub/admitted, which is nothing
+# without a profile): fence_store, or in one go with it.
+fence_check() {
+  fence_file=fence/$serial fence_new=
   if [ -e "$fence_file" ]; then
     fence_token='' fence_attempt='' fence_rest=''
     read -r fence_token fence_attempt fence_rest <"$fence_file" || :
@@ -22,6 +25,12 @@ fence_pass() {
     # Starting from 0 would let every stale worker in.
     die 70 "fence/$serial is lost; write it back with a token above every one used for this serial"
   fi
+  fence_new=1
+}
+
+fence_store() {
+  [ -n "$fence_new" ] || return 0
+  fence_new=
   write tmp/fence "$fence $attempt"
   commit tmp/fence "$fence_file"
 }

@@ -4,6 +4,7 @@
 
 verb_hello() {
   conf_read
+  inspect_ends
   hello_ca=$(openssl x509 -in ca/ca.crt -noout -fingerprint -sha256 2>/dev/null) || die 70 'ca/ca.crt is damaged; restore it from the backup'
   hello_bytes=
   IFS=:
@@ -15,12 +16,23 @@ verb_hello() {
   crl_next_update pub/crl.pem
   reply_begin
   reply_field version 1
-  reply_field capabilities issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check,ccd
+  reply_field capabilities issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check,ccd,ends,proofs
   reply_field host_id "$conf_host_id"
   reply_field ca_sha256 "$hello_ca"
   reply_field crl_number "$crl_number"
   reply_field crl_next_update "$crl_next"
+  reply_field ca_not_after "$inspect_ca"
+  reply_field server_not_after "$inspect_server"
   reply_send
+}
+
+# When the certificates of the CA and of the server end, in seconds since the epoch.
+inspect_ends() {
+  inspect_ca=$(openssl x509 -in ca/ca.crt -noout -enddate 2>/dev/null) || die 70 'ca/ca.crt is damaged; restore it from the backup'
+  inspect_server=$(openssl x509 -in server/server.crt -noout -enddate 2>/dev/null) ||
+    die 70 'server/server.crt is damaged; remove it, run setup, restart OpenVPN'
+  inspect_ca=$(date -u -d "${inspect_ca#*=}" +%s) || die 70 'ca/ca.crt is damaged; restore it from the backup'
+  inspect_server=$(date -u -d "${inspect_server#*=}" +%s) || die 70 'server/server.crt is damaged; remove it, run setup, restart OpenVPN'
 }
 
 # Names come from their files, never from the certificates: a grep over the
@@ -52,9 +64,12 @@ verb_check() {
   check_ca
   check_crl
   check_admitted
+  inspect_ends
   reply_begin
   reply_field crl_number "$crl_number"
   reply_field crl_next_update "$crl_next"
+  reply_field ca_not_after "$inspect_ca"
+  reply_field server_not_after "$inspect_server"
   reply_send
 }
 
@@ -75,11 +90,10 @@ check_modes() {
   done <<END
 $check_modes
 END
-  crl_reachable
 }
 
 check_ca() {
-  openssl verify -x509_strict -CAfile ca/ca.crt server/server.crt >/dev/null 2>tmp/openssl.err ||
+  openssl verify -x509_strict -CAfile ca/ca.crt server/server.crt >/dev/null 2>tmp/.openssl.err ||
     die 70 'the server certificate does not verify against the CA; restore ca/ and server/ from the backup'
   check_public=$(openssl x509 -in ca/ca.crt -noout -pubkey 2>/dev/null) || die 70 'ca/ca.crt is damaged; restore it from the backup'
   check_private=$(openssl pkey -in ca/ca.key -pubout 2>/dev/null) || die 70 'ca/ca.key is damaged; restore it from the backup'
@@ -92,7 +106,7 @@ check_ca() {
 
 check_crl() {
   crl_holds pub/crl.pem '' || die 70 'pub/crl.pem does not verify and OpenVPN may refuse everybody; the verb crl makes a new one'
-  crl_next_update pub/crl.pem
+  crl_publish look
   check_now=$(date +%s) || die 70 'the clock cannot be read'
   [ "$check_now" -lt "$crl_next" ] || die 70 'the CRL has expired and OpenVPN refuses everybody; the verb crl makes a new one'
   crl_read_number

@@ -8,6 +8,8 @@
 
 verb_issue() {
   issue_kind=$verb
+  # A new serial's fence comes into force together with its certificate.
+  if [ -e "$fence_file" ]; then fence_store; fi
   [ ! -e "revoked/$serial" ] || die 66 'the serial is revoked for good; make a new client'
   if [ -z "$days" ]; then
     issue_again
@@ -30,6 +32,7 @@ verb_sign() {
 
 # For a platform that does not know the terms any more: what was issued, whatever it was.
 issue_again() {
+  fence_store
   [ -e "issued/$serial" ] || die 65 'the serial was never issued on this host; issue it with days'
   [ -e "intent/$serial" ] || die 70 "intent/$serial is lost; restore it from the backup"
   owner_check "intent/$serial"
@@ -51,7 +54,10 @@ issue_bind() {
   elif [ -e "issued/$serial" ]; then
     die 70 "intent/$serial is lost; restore it from the backup"
   fi
-  ! name_live || die 65 "the name has the live serial $live_serial; revoke that client first"
+  if name_live; then
+    fence_store
+    die 65 "the name has the live serial $live_serial; revoke that client first"
+  fi
   ccd_check
 }
 
@@ -75,28 +81,43 @@ issue_differs() {
     die 65 'the serial was first asked for with other days, another address or other routes; ask for those again, or revoke this client and make a new one'
 }
 
-# The binding of serial and name first: a profile is never without them.
+# In one go, in this order: a profile is never without the binding of serial and name, nor
+# those without their fence, and what OpenVPN looks at is there before anybody has a profile
+# (to be admitted means nothing to a serial without one). A file system with a journal keeps
+# the order through a power cut, and the directories are synced in the same one.
 issue_commit() {
+  : >tmp/admitted || write_failed
   write tmp/profile "$profile"
-  set -- tmp/profile
+  ccd_write
+  issue_files="tmp/admitted tmp/profile $ccd_new"
+  set -- tmp/admitted "pub/admitted/$serial"
+  if [ -n "$fence_new" ]; then
+    write tmp/fence "$fence $attempt"
+    set -- "$@" tmp/fence "$fence_file"
+    issue_files="$issue_files tmp/fence"
+  fi
   if [ ! -e "intent/$serial" ]; then
     write tmp/intent "$issue_intent"
-    set -- "$@" tmp/intent
+    set -- "$@" tmp/intent "intent/$serial"
+    issue_files="$issue_files tmp/intent"
   fi
   if ! name_held; then
     write tmp/name "$serial"
-    set -- "$@" tmp/name
+    set -- "$@" tmp/name "names/$name"
+    issue_files="$issue_files tmp/name"
   fi
-  ccd_write
-  # shellcheck disable=SC2086 # none to two plain names
-  sync -d "$@" $ccd_new || write_failed
-  tls_crypt_admit
-  [ ! -e tmp/intent ] || mv -fT tmp/intent "intent/$serial" || write_failed
-  [ ! -e tmp/name ] || mv -fT tmp/name "names/$name" || write_failed
-  ccd_place
-  sync intent names addresses pub/admitted pub/ccd || write_failed
-  mv -fT tmp/profile "issued/$serial" || write_failed # the commit point
-  sync issued || write_failed
+  [ -z "$address" ] || set -- "$@" tmp/address "addresses/$address"
+  if [ -n "$ccd_text" ]; then
+    set -- "$@" tmp/ccd "pub/ccd/$name"
+  elif [ -e "pub/ccd/$name" ]; then
+    # What another holder of the name has left.
+    set -- "$@" "pub/ccd/$name" ''
+  fi
+  set -- "$@" tmp/profile "issued/$serial" # the commit point
+  # shellcheck disable=SC2086 # a list of plain names
+  sync -d $issue_files || write_failed
+  move "$@"
+  sync pub/admitted fence intent names addresses pub/ccd issued || write_failed
   issue_reply 0
 }
 
@@ -120,7 +141,9 @@ issue_replay_ccd() {
   ccd_write
   # shellcheck disable=SC2086 # one or two plain names
   sync -d $ccd_new || write_failed
-  ccd_place
+  set -- tmp/ccd "pub/ccd/$name"
+  [ -z "$address" ] || set -- tmp/address "addresses/$address" "$@"
+  move "$@"
   sync addresses pub/ccd || write_failed
 }
 
@@ -140,7 +163,7 @@ issue_reply() { # REPLAYED
 certificate_issue() {
   certificate=$(openssl req -config etc/openssl.cnf -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc \
     -keyout - -subj "/CN=$name" -set_serial "0x$serial" -CA ca/ca.crt -CAkey ca/ca.key \
-    -days "$days" -extensions client -out - 2>tmp/openssl.err) || openssl_failed 'issue the certificate'
+    -days "$days" -extensions client -out - 2>tmp/.openssl.err) || openssl_failed 'issue the certificate'
   key=${certificate%%-----BEGIN CERTIFICATE*}
   certificate=${certificate#"$key"}
   case $key in
@@ -154,9 +177,28 @@ certificate_issue() {
 certificate_sign() {
   key=
   write tmp/csr "$csr_pem"
+  sign_key
   certificate=$(openssl x509 -req -in tmp/csr -subj "/CN=$name" -set_serial "0x$serial" \
     -CA ca/ca.crt -CAkey ca/ca.key -sha256 -days "$days" -extfile etc/openssl.cnf -extensions client \
-    -out - 2>tmp/openssl.err) || sign_failed
+    -out - 2>tmp/.openssl.err) || sign_failed
+}
+
+# Only keys of 128 bits of strength: P-256, P-384, Ed25519, RSA from 3072 bits on. The
+# platform refuses others before; a platform that does not is no reason to sign them.
+sign_key() {
+  sign_public=$(openssl req -in tmp/csr -noout -pubkey 2>/dev/null) || die 64 'csr is not a certificate request; send the PEM body of one'
+  write tmp/csr.pub "$sign_public"
+  sign_text=$(openssl pkey -pubin -in tmp/csr.pub -noout -text 2>/dev/null) || sign_text=
+  case $sign_text in
+    'ED25519 Public-Key:'*) return ;;
+    *'Public-Key: ('*' bit)'*'Modulus:'*)
+      sign_bits=${sign_text#*Public-Key: (}
+      sign_bits=${sign_bits%% *}
+      case $sign_bits in '' | *[!0-9]* | ??????*) ;; *) [ "$sign_bits" -lt 3072 ] || return 0 ;; esac
+      ;;
+    *"${NL}ASN1 OID: prime256v1$NL"* | *"${NL}ASN1 OID: secp384r1$NL"*) return ;;
+  esac
+  die 64 'the key of the csr must be ECDSA on P-256 or P-384, Ed25519, or RSA of at least 3072 bits'
 }
 
 # Is it the request or the host? Only the second is worth a retry.
@@ -175,8 +217,10 @@ profile_make() {
     *) openssl_failed 'make a certificate' ;;
   esac
   [ -n "$tls_crypt_key" ] || tls_crypt_make
-  profile=$(cat etc/profile.part) || die 70 'etc/profile.part is lost; run setup again'
-  profile="# vpn-host $serial $name$NL$profile$NL<cert>$NL$certificate$NL</cert>"
+  [ -r etc/profile.part ] || die 70 'etc/profile.part is lost; run setup again'
+  profile="# vpn-host $serial $name$NL"
+  while IFS= read -r profile_line; do profile=$profile$profile_line$NL; done <etc/profile.part
+  profile="$profile<cert>$NL$certificate$NL</cert>"
   profile="$profile$NL<tls-crypt-v2>$NL$tls_crypt_key$NL</tls-crypt-v2>"
   [ -z "$key" ] || profile="$profile$NL<key>$NL$key</key>"
 }

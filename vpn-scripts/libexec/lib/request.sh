@@ -7,10 +7,11 @@
 client='' job='' fence='' attempt='' name='' serial='' days='' csr='' owner='' address='' routes=''
 
 request_read() {
-  # One byte more than the largest request tells that it is too large. A shell
-  # would drop NULs silently, so they become a byte that no field may hold. The
-  # dot keeps the last newline from being stripped.
-  request=$(head -c 16449 | tr '\0' '\1' && printf .) || die 64 'the request could not be read; send it again'
+  # A shell would drop NULs silently, so they become a byte that no field may hold. One
+  # line more than the largest request has tells that it is too large, and a line that
+  # does not end ends sed. The dot keeps the last newline from being stripped.
+  # shellcheck disable=SC3045 # dash and bash have it
+  request=$(ulimit -v 65536 && sed 's/\x00/\x01/g; 65q' && printf .) || die 64 'the request could not be read; send all of it, in lines of at most 256 bytes'
   case $request in
     *"$NL".) request=${request%.} ;;
     *) die 64 'the request is cut, or larger than 64 lines of 256 bytes; send all of it, to the newline after end=' ;;

@@ -12,6 +12,7 @@ verb_kill() {
   owner_check "revoked/$serial"
   ! name_live || die 65 "the name has the live serial $live_serial; its sessions are not to be ended"
   conf_read
+  sessions_configured
   state_unlock
   # When it was renamed into place: its modification time may be ahead of the clock.
   sessions_published=$(stat -c %Z pub/crl.pem) || die 70 'pub/crl.pem cannot be read; run check'
@@ -20,7 +21,23 @@ verb_kill() {
   for sessions_line in $sessions_text; do
     reply_field "${sessions_line%%=*}" "${sessions_line#*=}"
   done
+  reply_field crl_checked "$sessions_checked"
   reply_send
+}
+
+# A revoked client stays out only if OpenVPN's configuration names the list in force.
+sessions_configured() {
+  sessions_checked=none
+  [ "$conf_management" != none ] || return 0
+  sessions_checked=no
+  [ -r server/openvpn.conf ] || die 70 'server/openvpn.conf is lost; run setup, then restart OpenVPN'
+  while IFS= read -r sessions_line || [ -n "$sessions_line" ]; do
+    case $sessions_line in
+      "crl-verify \"$PWD/pub/crl.pem\"") sessions_checked=yes ;;
+    esac
+  done <server/openvpn.conf
+  [ "$sessions_checked" = yes ] ||
+    die 70 'server/openvpn.conf does not name the CRL of this state directory, so OpenVPN may let the revoked in; run setup, then restart OpenVPN'
 }
 
 verb_sessions() {

@@ -27,7 +27,8 @@ state_unlock() {
   exec 9<&-
 }
 
-# What a killed run left, a private key perhaps.
+# What a killed run left, a private key perhaps. What OpenSSL has said last, in
+# tmp/.openssl.err, stays: removing it would be a process per request.
 state_sweep() {
   set +f
   set -- tmp/*
@@ -50,6 +51,13 @@ commit() {
   sync -d "$1" || write_failed
   mv -fT "$1" "$2" || write_failed
   sync "${2%/*}" || write_failed
+}
+
+# move FROM TO...: renames in this order, by one process; an empty TO removes FROM. Files
+# that were synced, and directories that are going to be.
+move() {
+  perl -e 'while (my ($from, $to) = splice @ARGV, 0, 2) { (length $to ? rename $from, $to : unlink $from) or die "$from: $!\n" }' \
+    "$@" || write_failed
 }
 
 # conf_read: etc/host.conf into conf_* variables. It is data, never sourced.
@@ -105,6 +113,8 @@ name_live() {
 }
 
 openssl_failed() { # WHAT
-  cat tmp/openssl.err >&2 || :
+  # A failure is told under the fence that it was met under.
+  [ -z "${fence_new-}" ] || fence_store
+  cat tmp/.openssl.err >&2 || :
   die 69 "openssl failed to $1; its message is on standard error; run check, then repeat the request"
 }

@@ -20,6 +20,8 @@ tls_crypt_make() {
 
 # OpenVPN tells on standard output what went wrong.
 tls_crypt_failed() {
+  # Under the lock, a failure is told under the fence that it was met under.
+  [ -z "${fence_new-}" ] || fence_store
   case $tls_crypt_key in *BEGIN*) ;; *) printf '%s\n' "$tls_crypt_key" >&2 ;; esac
   die 69 'openvpn failed to make the tls-crypt-v2 key; its message is on standard error; run check, then repeat the request'
 }

@@ -129,6 +129,30 @@ push "route 192.0.2.128 255.255.255.128"' ]
   expect 0
 }
 
+@test "a new serial that is refused has its fence stored before it is told" {
+  with address=10.88.0.245
+  another bob
+  fence=11
+  with address=10.88.0.245
+  expect 65 'the address has the live serial'
+  fence=10
+  with address=10.88.0.246
+  expect 76
+  serial=11111111111111111111111111111111 fence=11
+  with address=10.88.0.1
+  expect 64 'choose one from'
+  fence=10
+  with address=10.88.0.246
+  expect 76
+  serial=22222222222222222222222222222222 fence=11
+  ask issue
+  expect 65 'never issued'
+  fence=10
+  ask issue
+  expect 76
+  [ "$(files issued) $(files intent) $(files pub/admitted) $(files addresses)" = '1 1 1 1' ]
+}
+
 @test "a host that keeps no addresses says how to" {
   "$shell" "$libexec/setup" --state "$state" --remote vpn.example.net --management none >/dev/null
   with address=10.88.0.245
@@ -198,7 +222,7 @@ push "route 192.0.2.128 255.255.255.128"' ]
 
 @test "setup leaves room for OpenVPN's own addresses" {
   grep -qx 'ifconfig-pool 10.88.0.2 10.88.0.244 255.255.255.0' "$state/server/openvpn.conf"
-  grep -qx "client-config-dir \"$BATS_FILE_TMPDIR/template/pub/ccd\"" "$state/server/openvpn.conf"
+  grep -qx "client-config-dir \"$state/pub/ccd\"" "$state/server/openvpn.conf"
   local n
   for n in '' x -1 5 01; do
     run -64 "$shell" "$libexec/setup" --state "$BATS_TEST_TMPDIR/new" --remote x --network 10.88.0.0/29 --static-addresses "$n"

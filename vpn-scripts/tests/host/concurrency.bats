@@ -109,6 +109,41 @@ nth_serial() { printf '4000000000000000000000000000000%s' "$1"; }
   [ "$(files revoked)" -eq 8 ]
 }
 
+# Who has buried its serial has the list of that moment as descriptor 8, and goes for the
+# lock again: this flock lets it have that once all eight have come so far.
+@test "revocations in a burst share one CRL, and each is answered by a list that has its serial" {
+  mkdir "$BATS_TEST_TMPDIR/bin"
+  cat >"$BATS_TEST_TMPDIR/bin/flock" <<'END'
+#!/bin/sh
+if [ -e /proc/$$/fd/8 ]; then
+  until [ "$(ls revoked | grep -c '')" -eq 8 ]; do sleep 0.02; done
+fi
+exec /usr/bin/flock "$@"
+END
+  chmod +x "$BATS_TEST_TMPDIR/bin/flock"
+  touch -d '@1000000000' "$state/pub/crl.pem"
+  local n
+  for n in $all; do
+    name=client$n serial=$(nth_serial "$n") PATH=$BATS_TEST_TMPDIR/bin:$PATH apart "$n" ask revoke
+  done
+  collect
+  [ "$statuses" = '0 0 0 0 0 0 0 0' ]
+  [ "$(crl_text | sed -n 's/^ *Serial Number: //p' | sort)" = "$(ls "$state/revoked")" ]
+  for n in $all; do
+    take "$n"
+    [ "$(value published) $(value crl_number)" = "yes $(stat -c %Y "$state/pub/crl.pem")" ]
+  done
+}
+
+@test "a burst of revocations does not rely on a list that has gone bad meanwhile" {
+  ask revoke
+  truncate -s -40 "$state/pub/crl.pem"
+  ask revoke
+  expect 0
+  [ "$(value replayed)" = 1 ]
+  openssl crl -in "$state/pub/crl.pem" -CAfile "$state/ca/ca.crt" -noout 2>&1 | grep -q 'verify OK'
+}
+
 @test "who cannot get the lock is told to come again" {
   # flock with a patience of its own: the test need not wait 20 seconds.
   mkdir "$BATS_TEST_TMPDIR/bin"

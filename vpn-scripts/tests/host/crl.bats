@@ -22,7 +22,7 @@ revoke_many() {
   for ((i = 1; i <= $1; i++)); do
     printf -v hex '%032X' "$i"
     hex=1${hex:1}
-    printf '\nR\t491231235959Z\t250101000000Z\t%s\tunknown\t/CN=c%s\n' "$hex" "$i" >>"$state/revoked.log"
+    printf '30210210%s170D3235303130313030303030305A\n' "$hex" >>"$state/revoked.log"
     printf 'c%s %s 1735689600\n' "$i" "$client" >"$state/revoked/$hex"
   done
 }
@@ -77,19 +77,22 @@ revoke_many() {
     crl
     expect 0
     [ "$(serials)" = "$serial" ]
+    [ "$(stat -c %s "$state/revoked.log")" -eq "$size" ]
   done
 }
 
-@test "a lost or empty log is rebuilt from the tombstones" {
+@test "a lost or empty log, or one of an earlier version, is rebuilt from the tombstones" {
   revoke_many 3
-  : >"$state/revoked.log"
   crl
-  expect 0
-  [ "$(serials)" = "$(ls "$state/revoked")" ]
-  [ "$(grep -c . "$state/revoked.log")" -eq 3 ]
-  rm "$state/revoked.log"
-  crl
-  expect 74
+  cp "$state/revoked.log" "$BATS_TEST_TMPDIR/log"
+  local damage
+  for damage in ': >' 'rm' "printf '\nR\t491231235959Z\t250101000000Z\t10000000000000000000000000000001\tunknown\t/CN=c1\n' >"; do
+    eval "$damage$state/revoked.log"  2>/dev/null || eval "$damage $state/revoked.log"
+    crl
+    expect 0
+    [ "$(serials)" = "$(ls "$state/revoked")" ]
+    cmp "$state/revoked.log" "$BATS_TEST_TMPDIR/log"
+  done
 }
 
 @test "garbage and doubles in the log do no harm" {
@@ -97,16 +100,26 @@ revoke_many() {
   ask revoke
   cp "$state/revoked.log" "$BATS_TEST_TMPDIR/log"
   {
-    printf '\n'
     cat "$BATS_TEST_TMPDIR/log"
-    printf 'R\t491231235959Z\t250101000000Z\tXYZ\tunknown\t/CN=x\n'
-    printf 'V\t491231235959Z\t\t%s\tunknown\t/CN=x\n' "$other_serial"
+    printf '30210210%s170D3235303130313030303030305\n' "$other_serial"
+    printf '30210210XYZ170D3235303130313030303030305A\n'
     head -c 300 /dev/urandom
     printf '\n'
   } >>"$state/revoked.log"
   crl
   expect 0
   [ "$(serials)" = "$serial" ]
+}
+
+# What was restored from an old copy, and then revoked into, must not be taken for whole.
+@test "a revocation with a log that is behind the list in force loses no entry" {
+  revoke_many 3
+  crl
+  sed -i 1d "$state/revoked.log"
+  ask revoke
+  expect 0
+  [ "$(serials)" = "$(ls "$state/revoked")" ]
+  [ "$(serials | wc -l)" -eq 4 ]
 }
 
 @test "a tombstone that cannot be read is an alarm, and the old CRL stays" {
@@ -124,35 +137,65 @@ revoke_many() {
   expect 70
 }
 
-@test "a CRL of another CA, or with an entry missing, is not published" {
+# An openssl that does what SCRIPT says when it is asked to sign.
+bad_openssl() {
+  mkdir -p "$BATS_TEST_TMPDIR/bin"
+  printf '#!/bin/sh\ncase " $* " in\n  *" -sign "*) %s ;;\n  *) exec /usr/bin/openssl "$@" ;;\nesac\n' "$1" >"$BATS_TEST_TMPDIR/bin/openssl"
+  chmod +x "$BATS_TEST_TMPDIR/bin/openssl"
+}
+
+@test "a CRL that does not verify is not published, be it short or long" {
   issue
   ask revoke
   cp "$state/pub/crl.pem" "$BATS_TEST_TMPDIR/old"
-  use_shims
-  # An openssl that makes a list, and not the one that was asked for.
-  mkdir "$BATS_TEST_TMPDIR/bin"
-  cp -a "$BATS_FILE_TMPDIR/template" "$BATS_TEST_TMPDIR/foreign"
-  VPN_HOST_SHELL=$shell "$shell" "$libexec/setup" --state "$BATS_TEST_TMPDIR/foreign" --remote x --management none >/dev/null
-  cat >"$BATS_TEST_TMPDIR/bin/openssl" <<END
-#!/bin/sh
-case " \$* " in
-  *' -gencrl '*) cp "$BATS_TEST_TMPDIR/list" tmp/crl.pem ;;
-  *) exec /usr/bin/openssl "\$@" ;;
-esac
-END
-  chmod +x "$BATS_TEST_TMPDIR/bin/openssl"
-  cp "$BATS_TEST_TMPDIR/foreign/pub/crl.pem" "$BATS_TEST_TMPDIR/list" # ours, but empty
-  PATH=$BATS_TEST_TMPDIR/bin:$PATH crl
-  expect 69 'lacks entries'
-  rm "$BATS_TEST_TMPDIR/foreign/ca/"*
-  "$shell" "$libexec/setup" --state "$BATS_TEST_TMPDIR/foreign" --remote x --management none >/dev/null
-  cp "$BATS_TEST_TMPDIR/foreign/pub/crl.pem" "$BATS_TEST_TMPDIR/list" # another CA's
-  PATH=$BATS_TEST_TMPDIR/bin:$PATH crl
-  expect 69 'does not verify'
-  : >"$BATS_TEST_TMPDIR/list"
-  PATH=$BATS_TEST_TMPDIR/bin:$PATH crl
-  expect 69
-  cmp "$state/pub/crl.pem" "$BATS_TEST_TMPDIR/old"
+  /usr/bin/openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$BATS_TEST_TMPDIR/foreign.key"
+  local n
+  for n in 0 1100; do
+    revoke_many "$n"
+    bad_openssl "/usr/bin/openssl dgst -sha256 -sign $BATS_TEST_TMPDIR/foreign.key -out tmp/crl.sig tmp/crl.tbs"
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH crl
+    expect 69 'does not verify'
+    serial=$other_serial name=bob client=$other_client PATH=$BATS_TEST_TMPDIR/bin:$PATH ask revoke
+    expect 69 'does not verify'
+    bad_openssl 'echo nothing >tmp/crl.sig'
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH crl
+    expect 69 'does not verify'
+    bad_openssl ': >tmp/crl.sig'
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH crl
+    expect 69 'make the CRL'
+    cmp "$state/pub/crl.pem" "$BATS_TEST_TMPDIR/old"
+  done
+}
+
+# Lengths of one, two, three and four bytes in DER.
+@test "lists of all sizes are read by OpenSSL, and say the same as the tombstones" {
+  local n before=0
+  for n in 1 3 4 7 8 1871 1873; do
+    revoke_many "$n"
+    ask revoke
+    expect 0
+    openssl crl -in "$state/pub/crl.pem" -CAfile "$state/ca/ca.crt" -noout
+    [ "$(serials)" = "$(ls "$state/revoked")" ]
+    rm "$state"/revoked/* "$state/revoked.log" "$state"/fence/*
+    crl
+    expect 0
+    [ "$(serials)" = '' ]
+  done
+}
+
+@test "dates beyond 2050 are written as the standard wants them" {
+  issue
+  ask revoke
+  printf '%s %s 9999999999\n' "$name" "$client" >"$state/revoked/$serial"
+  rm "$state/revoked.log"
+  sed -i 's/^crl_days=.*/crl_days=9999/' "$state/etc/host.conf"
+  crl
+  expect 0
+  [ "$(openssl crl -in "$state/pub/crl.pem" -outform DER | grep -caP '\x18\x0f20[0-9]{12}Z')" -ge 1 ]
+  crl_text | grep -q 'Revocation Date: Dec 31 23:59:59 2049 GMT'
+  serve < <(request verb=check)
+  expect 0
+  [ "$(value crl_next_update)" -gt "$((EPOCHSECONDS + 9998 * 86400))" ]
 }
 
 @test "directories that OpenVPN's user cannot pass are told" {
@@ -160,6 +203,17 @@ END
   crl
   expect 70 'chmod o+x'
   chmod 711 "$BATS_TEST_TMPDIR"
+  crl
+  expect 0
+}
+
+@test "a directory that is open to all but OpenVPN's own group is told" {
+  [ "$(id -u)" -eq 0 ] || skip 'needs root'
+  chgrp "$(id -gn nobody)" "$BATS_TEST_TMPDIR"
+  chmod 701 "$BATS_TEST_TMPDIR"
+  crl
+  expect 70 'cannot reach'
+  chgrp 0 "$BATS_TEST_TMPDIR"
   crl
   expect 0
 }

@@ -14,7 +14,7 @@ setup() {
 # gate COMMAND: as sshd would run it; the request is on standard input.
 gate() {
   status=0
-  SSH_ORIGINAL_COMMAND=$1 "$shell" "$libexec/gate" "$state" >"$BATS_TEST_TMPDIR/reply" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
+  SSH_ORIGINAL_COMMAND=$1 "$libexec/gate" "$state" >"$BATS_TEST_TMPDIR/reply" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
   read_reply
 }
 
@@ -37,7 +37,7 @@ gate() {
 
 @test "no command at all, a login, is refused" {
   status=0
-  env -u SSH_ORIGINAL_COMMAND "$shell" "$libexec/gate" "$state" </dev/null >"$BATS_TEST_TMPDIR/reply" 2>/dev/null || status=$?
+  env -u SSH_ORIGINAL_COMMAND "$libexec/gate" "$state" </dev/null >"$BATS_TEST_TMPDIR/reply" 2>/dev/null || status=$?
   read_reply
   expect 64
 }
@@ -46,7 +46,7 @@ gate() {
   for arguments in '' "$state x"; do
     status=0
     # shellcheck disable=SC2086 # none or two
-    SSH_ORIGINAL_COMMAND=vpn-host-v1 "$shell" "$libexec/gate" $arguments </dev/null >"$BATS_TEST_TMPDIR/reply" 2>/dev/null || status=$?
+    SSH_ORIGINAL_COMMAND=vpn-host-v1 "$libexec/gate" $arguments </dev/null >"$BATS_TEST_TMPDIR/reply" 2>/dev/null || status=$?
     read_reply
     expect 64
   done
@@ -56,11 +56,10 @@ gate() {
   local stand_in=$BATS_TEST_TMPDIR/libexec
   mkdir "$stand_in"
   cp "$libexec/gate" "$stand_in/gate"
-  printf '#!/bin/sh\necho "arguments: $*"\nexec /usr/bin/env\n' >"$stand_in/vpn-host"
-  chmod +x "$stand_in/vpn-host"
+  printf 'echo "arguments: $*"\nexec /usr/bin/env\n' >"$stand_in/vpn-host"
   run -0 env SSH_ORIGINAL_COMMAND=vpn-host-v1 PATH=/evil:/usr/bin:/bin LC_ALL=C.UTF-8 LANG=C IFS=/ ENV=/tmp/evil BASH_ENV=/tmp/evil \
     LD_PRELOAD= OPENSSL_CONF=/tmp/evil OPENSSL_MODULES=/tmp/evil PERL5LIB=/tmp/evil PERL5OPT=-d TZ=x HOME=/tmp CDPATH=/tmp TMPDIR=/tmp \
-    "$shell" "$stand_in/gate" /state
+    "$stand_in/gate" /state
   # dash sets PWD by itself, bash these three.
   [ "$(grep -v '^PWD=\|^SHLVL=\|^_=' <<<"$output")" = $'arguments: /state\nPATH=/usr/sbin:/usr/bin:/sbin:/bin' ]
 }

@@ -17,11 +17,18 @@ verb() { serve < <(request "verb=$1"); }
   verb hello
   expect 0
   [ "$(value version)" = 1 ]
-  [ "$(value capabilities)" = issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check,ccd ]
+  [ "$(value capabilities)" = issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check,ccd,ends,proofs ]
   [[ $(value host_id) =~ ^[0-9a-f]{32}$ ]]
   [ "$(value ca_sha256)" = "$(openssl x509 -in "$state/ca/ca.crt" -outform DER | sha256sum | cut -d ' ' -f 1)" ]
   [ "$(value crl_number)" = "$(stat -c %Y "$state/pub/crl.pem")" ]
   [ "$(value crl_next_update)" -gt "$EPOCHSECONDS" ]
+  ends ca/ca.crt "$(value ca_not_after)"
+  ends server/server.crt "$(value server_not_after)"
+}
+
+# ends FILE SECONDS: that is when the certificate ends.
+ends() {
+  [ "$(date -d "$(openssl x509 -in "$state/$1" -noout -enddate | sed 's/.*=//')" +%s)" = "$2" ]
 }
 
 @test "hello answers while another request holds the lock" {
@@ -132,9 +139,12 @@ problem() {
 }
 
 @test "check finds an expired CRL, and crl cures it" {
-  printf '00000001\n' >"$state/tmp/crlnumber"
-  : >"$state/tmp/index.txt"
-  (cd "$state" && openssl ca -config etc/openssl.cnf -gencrl -crlsec 1 -out pub/crl.pem 2>/dev/null)
+  local ca=$BATS_TEST_TMPDIR/ca
+  mkdir "$ca"
+  : >"$ca/index.txt"
+  printf '01\n' >"$ca/number"
+  printf '[ca]\ndefault_ca=c\n[c]\ndatabase=%s/index.txt\ncrlnumber=%s/number\ndefault_md=sha256\n' "$ca" "$ca" >"$ca/cnf"
+  openssl ca -config "$ca/cnf" -cert "$state/ca/ca.crt" -keyfile "$state/ca/ca.key" -gencrl -crlsec 1 -out "$state/pub/crl.pem" 2>/dev/null
   expired() { openssl crl -in "$state/pub/crl.pem" -noout -nextupdate | { IFS='=' read -r _ at; [ "$(date -d "$at" +%s)" -lt "$(date +%s)" ]; }; }
   wait_for 'the CRL to expire' expired
   verb check

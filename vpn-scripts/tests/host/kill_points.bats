@@ -101,17 +101,17 @@ one_revocation() {
 }
 
 @test "issue converges when vpn-host is killed before any of its commands" {
-  least=13
+  least=5
   at_every_call before one_key issue "days=$days"
 }
 
 @test "issue converges when a command outlives vpn-host" {
-  least=13
+  least=5
   at_every_call orphan one_key issue "days=$days"
 }
 
 @test "issue converges when any of its commands fails" {
-  least=13
+  least=5
   at_every_call fail one_key issue "days=$days"
 }
 
@@ -122,12 +122,12 @@ one_key_and_address() {
 }
 
 @test "issue with an address converges when vpn-host is killed before any of its commands" {
-  least=15
+  least=5
   at_every_call before one_key_and_address issue "days=$days" address=10.88.0.250 route=10.20.0.0/16
 }
 
 @test "issue with an address converges when any of its commands fails" {
-  least=15
+  least=5
   at_every_call fail one_key_and_address issue "days=$days" address=10.88.0.250 route=10.20.0.0/16
 }
 
@@ -137,20 +137,20 @@ no_revoked_address() {
 }
 
 @test "revoke of a serial with an address converges when any of its commands fails" {
-  least=20
+  least=10
   ask issue "days=$days" address=10.88.0.250 route=10.20.0.0/16
   expect 0
   at_every_call fail no_revoked_address revoke
 }
 
 @test "sign converges when vpn-host is killed before any of its commands" {
-  least=13
+  least=5
   make_csr "$BATS_TEST_TMPDIR/csr"
   at_every_call before no_key sign "days=$days" "${csr_lines[@]}"
 }
 
 @test "sign converges when any of its commands fails" {
-  least=13
+  least=5
   make_csr "$BATS_TEST_TMPDIR/csr"
   at_every_call fail no_key sign "days=$days" "${csr_lines[@]}"
 }
@@ -174,19 +174,19 @@ no_revoked_address() {
 }
 
 @test "revoke converges when vpn-host is killed before any of its commands" {
-  least=20
+  least=10
   an_issued_one
   at_every_call before one_revocation revoke
 }
 
 @test "revoke converges when a command outlives vpn-host" {
-  least=20
+  least=10
   an_issued_one
   at_every_call orphan one_revocation revoke
 }
 
 @test "revoke converges when any of its commands fails" {
-  least=20
+  least=10
   an_issued_one
   at_every_call fail one_revocation revoke
 }

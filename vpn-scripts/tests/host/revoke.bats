@@ -29,6 +29,14 @@ assert_revoked() {
   run ! grep -rq 'PRIVATE KEY' "$state/issued" "$state/tmp"
 }
 
+@test "revoke says what it has read back: number and end of the list, and who can read it" {
+  issue
+  ask revoke
+  assert_revoked
+  [ "$(value readable_by)" = nobody ]
+  [ "$(value crl_next_update)" -gt "$EPOCHSECONDS" ]
+}
+
 @test "revoke can be repeated, and publishes nothing new" {
   issue
   ask revoke

@@ -80,6 +80,22 @@ killed() { # SERVER KILLED OPEN
   killed running 3 1
 }
 
+@test "kill proves nothing about a server whose configuration does not name the CRL in force" {
+  revoked
+  server plain alice
+  ask kill
+  expect 0
+  [ "$(value crl_checked)" = yes ]
+  local damage
+  for damage in '/^crl-verify/d' 's/^crl-verify/#&/' 's|pub/crl.pem|pub/old.pem|'; do
+    cp "$state/server/openvpn.conf" "$BATS_TEST_TMPDIR/conf"
+    sed -i "$damage" "$state/server/openvpn.conf"
+    ask kill
+    expect 70 'does not name the CRL'
+    cp "$BATS_TEST_TMPDIR/conf" "$state/server/openvpn.conf"
+  done
+}
+
 @test "kill can be repeated, and finds nobody" {
   revoked
   server plain alice

@@ -46,7 +46,7 @@ lines_of_der() { mapfile -t csr_lines < <(openssl base64 -in "$1" | sed 's/^/csr
 }
 
 @test "RSA, P-384 and Ed25519 keys are signed too" {
-  make_csr_with rsa:2048
+  make_csr_with rsa:3072
   sign
   expect 0
   serial=$other_serial name=bob
@@ -137,4 +137,16 @@ lines_of_der() { mapfile -t csr_lines < <(openssl base64 -in "$1" | sed 's/^/csr
   payload >"$BATS_TEST_TMPDIR/profile"
   assert_profile "$BATS_TEST_TMPDIR/profile"
   run ! grep -rq 'tls-crypt' "$state/issued" "$BATS_TEST_TMPDIR/profile"
+}
+
+@test "a key that is not worth signing is refused, whoever asks" {
+  local kind
+  for kind in rsa:2048 'ec -pkeyopt ec_paramgen_curve:secp256k1' 'ec -pkeyopt ec_paramgen_curve:P-521' 'ec -pkeyopt ec_paramgen_curve:P-224' ed448; do
+    echo "# $kind"
+    # shellcheck disable=SC2086 # options
+    make_csr_with $kind
+    ask sign "days=$days" "${csr_lines[@]}"
+    expect 64 'must be ECDSA on P-256 or P-384, Ed25519, or RSA'
+  done
+  [ "$(files issued) $(files intent) $(files names)" = '0 0 0' ]
 }

@@ -14,6 +14,7 @@ macro_rules! script {
 
 /// Every file below `vpn-scripts/libexec`; a test compares.
 const SCRIPTS: &[(&str, &str)] = &[
+    script!("crl"),
     script!("gate"),
     script!("lib/ccd.sh"),
     script!("lib/crl.sh"),

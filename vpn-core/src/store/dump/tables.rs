@@ -91,6 +91,7 @@ const JOBS: Columns = &[
     ("finished_at", Kind::Int),
     ("error_code", Kind::Text),
     ("error_message", Kind::Text),
+    ("proofs", Kind::Text),
 ];
 const PROFILES: Columns = &[
     ("client_id", Kind::Text),

@@ -69,6 +69,22 @@ pub(crate) enum JobState {
     Canceled,
 }
 
+/// What a revocation has to prove.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::Claim")]
+pub(crate) enum RevocationClaim {
+    /// The CRL in force has the serial, and its signature is good.
+    SerialInCrl,
+    /// The user that OpenVPN runs as can read that CRL.
+    CrlReadable,
+    /// Sessions of the client were ended, or there were none.
+    SessionsEnded,
+    /// No session of the client is left, nor a handshake that began under an older CRL.
+    NoSessionLeft,
+    /// The configuration of the OpenVPN server has every new connection checked against that CRL.
+    ReconnectRefused,
+}
+
 /// What the bearer of a token may do.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "domain::Role")]

@@ -2,11 +2,11 @@
 
 use async_graphql::{Context, Error, ID, Object, SimpleObject};
 use vpn_core::{
-    domain::{Job as CoreJob, JobFailure, JobInput, JobState as CoreState, ProvisionInput, Step},
+    domain::{Job as CoreJob, JobFailure, JobInput, JobState as CoreState, Proof, ProvisionInput, Step},
     events::JobProgress as CoreProgress,
 };
 
-use super::{DateTime, JobKind, JobState, VpnClient};
+use super::{DateTime, JobKind, JobState, RevocationClaim, VpnClient};
 use crate::{
     error::bug,
     schema::{Nullable, Scope},
@@ -32,6 +32,25 @@ pub(crate) struct JobError {
 impl From<JobFailure> for JobError {
     fn from(failure: JobFailure) -> Self {
         Self { code: failure.code, message: failure.message }
+    }
+}
+
+/// What a revocation has read back from the VPN host.
+#[derive(SimpleObject)]
+pub(crate) struct RevocationEvidence {
+    /// What is proven.
+    claim: RevocationClaim,
+    /// What it rests on, for people: tells apart a client that was not connected, and an OpenVPN server that
+    /// is stopped or that the host does not have. May change.
+    detail: String,
+    /// When it was read.
+    proven_at: DateTime,
+}
+
+impl From<Proof> for RevocationEvidence {
+    fn from(proof: Proof) -> Self {
+        let proven_at = proof.at().into();
+        Self { claim: proof.claim.into(), detail: proof.detail, proven_at }
     }
 }
 
@@ -124,6 +143,12 @@ impl Job {
     /// Why the last attempt failed; null when none did.
     async fn last_error(&self) -> Option<JobError> {
         self.0.failure.clone().map(JobError::from)
+    }
+
+    /// What the last attempt at a revocation has read back from the VPN host, in the order of its steps: each
+    /// claim once when the job has succeeded. Empty for other jobs, and for those of earlier versions.
+    async fn evidence(&self) -> Vec<RevocationEvidence> {
+        self.0.proofs.iter().cloned().map(RevocationEvidence::from).collect()
     }
 
     /// When it was asked for.

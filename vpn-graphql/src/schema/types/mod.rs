@@ -25,7 +25,7 @@ pub(super) use self::{
     audit_tree::AuditTree,
     client::VpnClient,
     connection::{AccessTokenConnection, ApprovalConnection, AuditEntryConnection, JobConnection, VpnClientConnection},
-    enums::{ApprovalState, ClientStatus, JobKind, JobState, Role, Scope, TwoPersonOperation},
+    enums::{ApprovalState, ClientStatus, JobKind, JobState, RevocationClaim, Role, Scope, TwoPersonOperation},
     event::{ApprovalEvent, AuditLogEvent, ClientStatusEvent, JobEvent, LiveEvent},
     health::Health,
     job::Job,
