@@ -110,7 +110,7 @@ impl Server {
         let init = json!({ "type": "connection_init", "payload": { "authorization": bearer } });
         socket.send(Message::text(init.to_string())).await.expect("sent");
         loop {
-            let heard = timeout(Duration::from_secs(60), socket.next()).await.expect("a message in time");
+            let heard = timeout(Duration::from_mins(1), socket.next()).await.expect("a message in time");
             if let Message::Close(frame) = heard.expect("a message").expect("no error") {
                 return frame.expect("a close code").code.into();
             }

@@ -4,8 +4,7 @@
 # fence/SERIAL is "TOKEN ATTEMPT": the highest token seen, and who brought it.
 
 # fence_check: refuses a stale one. Sets fence_new when this one is to be stored, which has
-# to happen before anything else is seen to change (but for pub/admitted, which is nothing
-# without a profile): fence_store, or in one go with it.
+# to happen before anything else is seen to change: fence_store, or in one go with it.
 fence_check() {
   fence_file=fence/$serial fence_new=
   if [ -e "$fence_file" ]; then

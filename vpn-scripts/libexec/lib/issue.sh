@@ -90,12 +90,13 @@ issue_commit() {
   write tmp/profile "$profile"
   ccd_write
   issue_files="tmp/admitted tmp/profile $ccd_new"
-  set -- tmp/admitted "pub/admitted/$serial"
+  set --
   if [ -n "$fence_new" ]; then
     write tmp/fence "$fence $attempt"
-    set -- "$@" tmp/fence "$fence_file"
+    set -- tmp/fence "$fence_file"
     issue_files="$issue_files tmp/fence"
   fi
+  set -- "$@" tmp/admitted "pub/admitted/$serial"
   if [ ! -e "intent/$serial" ]; then
     write tmp/intent "$issue_intent"
     set -- "$@" tmp/intent "intent/$serial"
@@ -117,7 +118,7 @@ issue_commit() {
   # shellcheck disable=SC2086 # a list of plain names
   sync -d $issue_files || write_failed
   move "$@"
-  sync pub/admitted fence intent names addresses pub/ccd issued || write_failed
+  sync fence pub/admitted intent names addresses pub/ccd issued || write_failed
   issue_reply 0
 }
 
