@@ -24,7 +24,22 @@ export default [
         'error',
         {
           exceptions: {
-            types: ['AuditTree', 'Certificate', 'Health', 'HealthCheck', 'JobError', 'PageInfo', 'QueueHealth', 'UserError', 'Viewer'],
+            types: [
+              'AuditTree',
+              'Certificate',
+              'Health',
+              'HealthCheck',
+              'HostStatus',
+              'JobError',
+              'PageInfo',
+              'ProvisionTerms',
+              'QueueHealth',
+              'RevocationEvidence',
+              'ServerContact',
+              'UserError',
+              'Viewer',
+              'VpnSession',
+            ],
             suffixes: ['Connection', 'Edge', 'Event', 'Payload'],
           },
         },
