@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use futures_util::{StreamExt as _, future::join_all};
 use sqlx::Executor as _;
 use vpn_core::{
-    domain::{ApprovalState, Caller, ClientId, JobState, Operation, RequestId, Role, Scope, Scopes},
+    domain::{ApprovalState, Caller, ClientId, JobState, Operation, RequestId, Role, Scope, Scopes, ServerState},
     error::{Error, RejectionCode},
     secrecy::ExposeSecret as _,
     service::{Awaited, CreateToken, Platform, RevokeClient, SeenApproval, TwoPersonRule},
@@ -181,6 +181,31 @@ async fn a_token_admits_nobody_before_it_is_approved() -> Result<()> {
     let other = caller("another-admin", Role::Admin)?;
     platform.approve_request(&other, &seen.approval.id.to_string()).await?;
     assert_eq!(sign_in().await?.principal.as_str(), "robot");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_is_retired_by_two() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    let operations = vec![Operation::DisableServer, Operation::RetireServer];
+    let rule = TwoPersonRule { operations, ..TwoPersonRule::default() };
+    let (platform, root) = (test.platform.clone().with_two_person_rule(rule), caller("root", Role::Admin)?);
+    let (id, state) = (test.server.id.to_string(), async || {
+        anyhow::Ok(test.platform.server(&test.admin, test.server.id).await?.context("a server")?.state)
+    });
+    let asked = awaited(platform.retire_server(&test.admin, &id).await).seen.approval;
+    assert_eq!(state().await?, ServerState::Active);
+    let own = platform.approve_request(&test.admin, &asked.id.to_string()).await;
+    assert_eq!(rejection(own).code, RejectionCode::SamePerson);
+    platform.approve_request(&root, &asked.id.to_string()).await?;
+    assert_eq!(state().await?, ServerState::Retired);
+    assert_eq!(
+        platform.retire_server(&test.admin, &id).await?.state,
+        ServerState::Retired,
+        "nothing is left to ask for"
+    );
+    let refused = rejection(platform.disable_server(&test.admin, &id).await);
+    ensure!(refused.message.contains("retired"), "{refused:?}");
     Ok(())
 }
 

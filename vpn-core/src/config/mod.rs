@@ -17,6 +17,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use crate::{
+    domain::Operation,
     oidc::ProviderOptions,
     service::{Policy, TwoPersonRule},
     store::StoreOptions,
@@ -191,8 +192,7 @@ impl ServerConfig {
             two_person: TwoPersonRule {
                 operations: given.list(
                     "two_person",
-                    "a list of registerServer, createClient, provisionClient, revokeClient, retryJob, createToken \
-                     (deliverProfile and revokeToken cannot wait for a second person)",
+                    &format!("a list of {} (the others cannot wait for a second person)", Operation::names()),
                 ),
                 lasts: Duration::from_hours(given.within("approval_hours", 24, 1, 720)),
             },

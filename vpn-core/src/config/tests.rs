@@ -76,6 +76,12 @@ fn table() -> String {
 }
 
 #[test]
+fn the_key_of_the_two_person_rule_names_all_that_can_wait() {
+    let key = super::KEYS.iter().find(|key| key.name == "two_person").unwrap();
+    assert!(key.what.contains(&crate::domain::Operation::names()), "{}", key.what);
+}
+
+#[test]
 fn the_readme_names_every_key() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).expect("the README");
     let (_, rest) = readme.split_once("<!-- keys: kept true by a test -->\n").expect("the table begins");

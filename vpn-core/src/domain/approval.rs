@@ -12,6 +12,14 @@ use crate::clock::Timestamp;
 pub enum Operation {
     /// A VPN host is made known.
     RegisterServer,
+    /// The host key of a VPN host is confirmed, or changed.
+    PinHostKey,
+    /// Nobody is let in on a VPN host any more, for now.
+    DisableServer,
+    /// Clients may be let in there again.
+    EnableServer,
+    /// A VPN host is given up, for good.
+    RetireServer,
     /// A client is recorded.
     CreateClient,
     /// A client is let in.
@@ -26,8 +34,12 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::RegisterServer,
+        Self::PinHostKey,
+        Self::DisableServer,
+        Self::EnableServer,
+        Self::RetireServer,
         Self::CreateClient,
         Self::ProvisionClient,
         Self::RevokeClient,
@@ -40,6 +52,10 @@ impl Operation {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RegisterServer => "registerServer",
+            Self::PinHostKey => "pinHostKey",
+            Self::DisableServer => "disableServer",
+            Self::EnableServer => "enableServer",
+            Self::RetireServer => "retireServer",
             Self::CreateClient => "createClient",
             Self::ProvisionClient => "provisionClient",
             Self::RevokeClient => "revokeClient",
@@ -48,11 +64,20 @@ impl Operation {
         }
     }
 
+    /// The names of all of them, for people.
+    #[must_use]
+    pub fn names() -> String {
+        Self::ALL.map(Self::as_str).join(", ")
+    }
+
     /// What both have to be allowed, who asks for it and who approves it.
     #[must_use]
     pub const fn permission(self) -> Permission {
         match self {
             Self::RegisterServer => Permission::RegisterServer,
+            Self::PinHostKey | Self::DisableServer | Self::EnableServer | Self::RetireServer => {
+                Permission::ManageServers
+            }
             Self::CreateClient => Permission::CreateClient,
             Self::ProvisionClient => Permission::ProvisionClient,
             Self::RevokeClient => Permission::RevokeClient,
@@ -66,10 +91,10 @@ impl FromStr for Operation {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::ALL.into_iter().find(|it| it.as_str() == text).ok_or_else(|| {
-            let known: Vec<&str> = Self::ALL.iter().map(|it| it.as_str()).collect();
-            Invalid::new(format!("what can need a second person is {}", known.join(", ")))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|it| it.as_str() == text)
+            .ok_or_else(|| Invalid::new(format!("what can need a second person is {}", Self::names())))
     }
 }
 

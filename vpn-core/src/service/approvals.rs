@@ -10,7 +10,10 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::{
-    CreateClient, Platform, ProvisionClient, RegisterServer, RetryJob, RevokeClient, once::Call, tokens::TokenRequest,
+    CreateClient, Platform, ProvisionClient, RegisterServer, RetryJob, RevokeClient,
+    once::Call,
+    servers::{DisableServer, EnableServer, PinHostKey, RetireServer},
+    tokens::TokenRequest,
 };
 use crate::{
     audit::{Action, Entry},
@@ -308,6 +311,10 @@ impl Platform {
         let input = &asked.input;
         match asked.operation {
             Operation::RegisterServer => self.carry_out::<RegisterServer>(tx, requester, input).await,
+            Operation::PinHostKey => self.carry_out::<PinHostKey>(tx, requester, input).await,
+            Operation::DisableServer => self.carry_out::<DisableServer>(tx, requester, input).await,
+            Operation::EnableServer => self.carry_out::<EnableServer>(tx, requester, input).await,
+            Operation::RetireServer => self.carry_out::<RetireServer>(tx, requester, input).await,
             Operation::CreateClient => self.carry_out::<CreateClient>(tx, requester, input).await,
             Operation::ProvisionClient => self.carry_out::<ProvisionClient>(tx, requester, input).await,
             Operation::RevokeClient => self.carry_out::<RevokeClient>(tx, requester, input).await,

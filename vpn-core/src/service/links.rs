@@ -4,12 +4,20 @@
 //! stands in the URL's fragment, which browsers keep to themselves: it reaches no access log, no proxy
 //! and no preview of a messenger, only the form that the page sends when somebody presses its button.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
-use super::{Delivered, Platform, profiles::gone, tokens::checksum};
+use super::{
+    Delivered, Platform,
+    bucket::{Buckets, Rate},
+    profiles::gone,
+    tokens::checksum,
+};
 use crate::{
     audit::{Action, Entry},
     clock::Timestamp,
@@ -25,6 +33,8 @@ const SECRET: usize = 64;
 const MAX_MINUTES: u32 = 24 * 60;
 /// Good links to one profile at a time.
 const MAX_OPEN: i64 = 5;
+/// Tries that opened nothing, of all people together: those that succeed cost nothing.
+pub(super) const WRONG: Rate = Rate { burst: 50, every: Duration::from_millis(200) };
 
 /// A link that is asked for.
 #[derive(Clone, Debug)]
@@ -110,7 +120,7 @@ impl Platform {
     /// out once, with whichever link or without. The secret says who may; the log names the link and who
     /// made it.
     pub async fn take_profile(&self, secret: &str, request: RequestId) -> Result<Taken, Error> {
-        if !self.links.may_try(Instant::now()) {
+        if self.wrong_links().wait(&(), Instant::now()).is_some() {
             return Ok(Taken::TooMany);
         }
         let hash = secret_hash(secret);
@@ -150,9 +160,13 @@ impl Platform {
         self.deliver(tx, client, &to, entry).await
     }
 
+    fn wrong_links(&self) -> MutexGuard<'_, Buckets<()>> {
+        self.wrong_links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The refusal is on record; a flood of them is not, and is slowed down.
     async fn nothing(&self, why: &'static str, link: Option<&StoredLink>, request: RequestId) -> Result<Taken, Error> {
-        self.links.failed(Instant::now());
+        self.wrong_links().take((), Instant::now());
         let mut entry = Entry::by_anonymous(request, Action::LinkRefused).with("why", why);
         if let Some(link) = link {
             entry = entry.with("linkId", link.id.to_string()).with("clientId", link.client_id.to_string());

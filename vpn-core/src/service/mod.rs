@@ -22,12 +22,11 @@ mod sign_in;
 mod terms;
 mod throttle;
 mod tokens;
-mod tries;
 mod uses;
 mod work;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -98,7 +97,8 @@ pub struct Platform {
     provider: Option<Arc<Provider>>,
     two_person: Arc<TwoPersonRule>,
     policy: Arc<Policy>,
-    links: Arc<tries::Tries>,
+    /// Links that opened nothing, whoever tried them.
+    wrong_links: Arc<Mutex<bucket::Buckets<()>>>,
 }
 
 impl std::fmt::Debug for Platform {
@@ -129,7 +129,7 @@ impl Platform {
             provider: None,
             two_person: Arc::default(),
             policy: Arc::default(),
-            links: Arc::default(),
+            wrong_links: Arc::new(Mutex::new(bucket::Buckets::new(links::WRONG))),
         }
     }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     audit::{Action, Entry},
-    domain::{Caller, HostKeyLine, Operation, Permission, Server, ServerAddress, ServerId, ServerName, ServerState},
+    domain::{Caller, HostKeyLine, Operation, Server, ServerAddress, ServerId, ServerName, ServerState},
     error::{Error, RejectionCode},
     store::{NewServer, Remembered, StoreError, Tx},
 };
@@ -43,96 +43,174 @@ impl Platform {
     /// `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints it on the host). Confirms a server that was
     /// registered without a key, and one that was reinstalled. Asked again, it changes nothing.
     pub async fn pin_host_key(&self, caller: &Caller, server: &str, fingerprint: &str) -> Result<Server, Error> {
-        self.authorise(caller, Permission::ManageServers).await?;
-        self.transact(|| self.try_pin(caller, server, fingerprint)).await
+        let input = PinHostKey { server_id: server.to_owned(), fingerprint: fingerprint.to_owned() };
+        self.run(caller, &input).await
     }
 
-    async fn try_pin(&self, caller: &Caller, server: &str, fingerprint: &str) -> Result<Server, Error> {
-        let (mut tx, server) = self.locked_server(server).await?;
+    /// Lets nobody in on a server any more. What was accepted before is done, and revocations always. Asked
+    /// again, it changes nothing.
+    pub async fn disable_server(&self, caller: &Caller, server: &str) -> Result<Server, Error> {
+        self.run(caller, &DisableServer { server_id: server.to_owned() }).await
+    }
+
+    /// Lets clients in again on a server that was disabled. Asked again, it changes nothing.
+    pub async fn enable_server(&self, caller: &Caller, server: &str) -> Result<Server, Error> {
+        self.run(caller, &EnableServer { server_id: server.to_owned() }).await
+    }
+
+    /// Gives a server up for good, once all its clients are revoked: nothing is asked of it any more, and it
+    /// keeps its name. Asked again, it changes nothing.
+    pub async fn retire_server(&self, caller: &Caller, server: &str) -> Result<Server, Error> {
+        self.run(caller, &RetireServer { server_id: server.to_owned() }).await
+    }
+}
+
+fn server_id(text: &str) -> Result<ServerId, Error> {
+    text.parse().map_err(|_| Error::not_found("serverId", "server"))
+}
+
+async fn locked(tx: &mut Tx, id: ServerId) -> Result<Server, Error> {
+    tx.lock_server(id).await?.ok_or_else(|| Error::not_found("serverId", "server"))
+}
+
+async fn again(tx: &mut Tx, made: &Remembered) -> Result<Server, Error> {
+    let gone = || Error::not_found("idempotencyKey", "server");
+    tx.server(made.server_id.ok_or_else(gone)?).await?.ok_or_else(gone)
+}
+
+/// The server that something is about.
+fn about(server: &Server) -> Remembered {
+    Remembered { server_id: Some(server.id), ..Remembered::default() }
+}
+
+/// It is so already.
+fn unchanged(server: Server) -> Done<Server> {
+    Done::Before { remembered: about(&server), made: server }
+}
+
+async fn changed(tx: &mut Tx, server: Server, first: Entry) -> Result<Done<Server>, Error> {
+    tx.set_server(server.id, server.state, server.host_key.as_deref()).await?;
+    Ok(Done::New { remembered: about(&server), made: server, first, more: Vec::new() })
+}
+
+/// A host key that somebody has compared.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct PinHostKey {
+    server_id: String,
+    fingerprint: String,
+}
+
+impl Mutation for PinHostKey {
+    const OPERATION: Operation = Operation::PinHostKey;
+    type Checked = (ServerId, String);
+    type Made = Server;
+
+    fn key(&self) -> Option<&str> {
+        None
+    }
+
+    fn check(&self, _: &Platform, _: &Caller) -> Result<Self::Checked, Error> {
+        Ok((server_id(&self.server_id)?, self.fingerprint.clone()))
+    }
+
+    async fn perform(
+        _: &Platform,
+        tx: &mut Tx,
+        caller: &Caller,
+        (id, fingerprint): &Self::Checked,
+    ) -> Result<Done<Server>, Error> {
+        let server = locked(tx, *id).await?;
         let pinned = server.host_key.as_deref().and_then(|key| key.parse::<HostKeyLine>().ok());
-        if pinned.is_some_and(|key| key.fingerprint() == fingerprint) {
-            return Ok(server);
+        if pinned.is_some_and(|key| key.fingerprint() == *fingerprint) {
+            return Ok(unchanged(server));
         }
         let contact = tx.contacts(&[server.id]).await?.pop();
         let shown = contact.and_then(|(_, contact)| contact.presented_key).ok_or_else(|| {
             Error::wrong_state("no worker has seen a host key there that is not pinned: see `contact` of the server")
         })?;
         let shown: HostKeyLine = shown.parse().map_err(|bad| Error::wrong_state(format!("{bad}")))?;
-        if shown.fingerprint() != fingerprint {
+        if shown.fingerprint() != *fingerprint {
             return Err(Error::invalid(
                 "fingerprint",
                 format!("the host shows {}: compare it on the host itself, and give exactly that", shown.fingerprint()),
             ));
         }
-        let state = if server.state == ServerState::Unconfirmed { ServerState::Active } else { server.state };
         let entry = Entry::by(caller, Action::HostKeyPinned)
             .server(server.id)
-            .with("fingerprint", fingerprint)
+            .with("fingerprint", fingerprint.as_str())
             .with("before", server.host_key.as_deref().unwrap_or("none"));
-        self.change_server(tx, server, state, Some(shown.0), entry).await
+        let state = if server.state == ServerState::Unconfirmed { ServerState::Active } else { server.state };
+        changed(tx, Server { host_key: Some(shown.0), state, ..server }, entry).await
     }
 
-    /// Lets nobody in on a server any more. What was accepted before is done, and revocations always. Asked
-    /// again, it changes nothing.
-    pub async fn disable_server(&self, caller: &Caller, server: &str) -> Result<Server, Error> {
-        self.authorise(caller, Permission::ManageServers).await?;
-        self.transact(|| self.try_set(caller, server, ServerState::Disabled, Action::ServerDisabled)).await
+    async fn again(tx: &mut Tx, made: &Remembered) -> Result<Server, Error> {
+        again(tx, made).await
     }
+}
 
-    /// Lets clients in again on a server that was disabled. Asked again, it changes nothing.
-    pub async fn enable_server(&self, caller: &Caller, server: &str) -> Result<Server, Error> {
-        self.authorise(caller, Permission::ManageServers).await?;
-        self.transact(|| self.try_set(caller, server, ServerState::Active, Action::ServerEnabled)).await
-    }
-
-    /// Gives a server up for good, once all its clients are revoked: nothing is asked of it any more, and it
-    /// keeps its name. Asked again, it changes nothing.
-    pub async fn retire_server(&self, caller: &Caller, server: &str) -> Result<Server, Error> {
-        self.authorise(caller, Permission::ManageServers).await?;
-        self.transact(|| self.try_set(caller, server, ServerState::Retired, Action::ServerRetired)).await
-    }
-
-    async fn try_set(&self, caller: &Caller, id: &str, state: ServerState, action: Action) -> Result<Server, Error> {
-        let (mut tx, server) = self.locked_server(id).await?;
-        if server.state == state {
-            return Ok(server);
+/// A mutation that brings a server into another state.
+macro_rules! brings {
+    ($input:ident, $state:ident, $action:ident) => {
+        #[derive(Debug, Serialize, Deserialize)]
+        pub(super) struct $input {
+            server_id: String,
         }
-        match (server.state, state) {
-            (ServerState::Retired, _) => return Err(Error::wrong_state("the server is retired, for good")),
-            (ServerState::Unconfirmed, ServerState::Active | ServerState::Disabled) => {
-                return Err(Error::wrong_state(
-                    "nobody has confirmed its host key yet: call pinHostKey, or retireServer",
-                ));
+
+        impl Mutation for $input {
+            const OPERATION: Operation = Operation::$input;
+            type Checked = ServerId;
+            type Made = Server;
+
+            fn key(&self) -> Option<&str> {
+                None
             }
-            _ => {}
-        }
-        let clients = tx.living_clients(server.id).await?;
-        if state == ServerState::Retired && clients > 0 {
-            return Err(Error::wrong_state(format!("{clients} of its clients are not revoked: revoke them first")));
-        }
-        let entry = Entry::by(caller, action).server(server.id).with("before", server.state.as_str());
-        let key = server.host_key.clone();
-        self.change_server(tx, server, state, key, entry).await
-    }
 
-    async fn locked_server(&self, id: &str) -> Result<(Tx, Server), Error> {
-        let id: ServerId = id.parse().map_err(|_| Error::not_found("serverId", "server"))?;
-        let mut tx = self.store().begin().await?;
-        let server = tx.lock_server(id).await?.ok_or_else(|| Error::not_found("serverId", "server"))?;
-        Ok((tx, server))
-    }
+            fn check(&self, _: &Platform, _: &Caller) -> Result<ServerId, Error> {
+                server_id(&self.server_id)
+            }
 
-    async fn change_server(
-        &self,
-        mut tx: Tx,
-        server: Server,
-        state: ServerState,
-        host_key: Option<String>,
-        entry: Entry,
-    ) -> Result<Server, Error> {
-        tx.set_server(server.id, state, host_key.as_deref()).await?;
-        self.commit(tx, entry, Vec::new()).await?;
-        Ok(Server { host_key, state, ..server })
+            async fn perform(_: &Platform, tx: &mut Tx, caller: &Caller, id: &ServerId) -> Result<Done<Server>, Error> {
+                bring(tx, caller, *id, ServerState::$state, Action::$action).await
+            }
+
+            async fn again(tx: &mut Tx, made: &Remembered) -> Result<Server, Error> {
+                again(tx, made).await
+            }
+        }
+    };
+}
+
+brings!(DisableServer, Disabled, ServerDisabled);
+brings!(EnableServer, Active, ServerEnabled);
+brings!(RetireServer, Retired, ServerRetired);
+
+async fn bring(
+    tx: &mut Tx,
+    caller: &Caller,
+    id: ServerId,
+    state: ServerState,
+    action: Action,
+) -> Result<Done<Server>, Error> {
+    let server = locked(tx, id).await?;
+    if server.state == state {
+        return Ok(unchanged(server));
+    }
+    match (server.state, state) {
+        (ServerState::Retired, _) => return Err(Error::wrong_state("the server is retired, for good")),
+        (ServerState::Unconfirmed, ServerState::Active | ServerState::Disabled) => {
+            return Err(Error::wrong_state("nobody has confirmed its host key yet: call pinHostKey, or retireServer"));
+        }
+        (_, ServerState::Retired) => no_clients(tx, id).await?,
+        _ => {}
+    }
+    let entry = Entry::by(caller, action).server(id).with("before", server.state.as_str());
+    changed(tx, Server { state, ..server }, entry).await
+}
+
+async fn no_clients(tx: &mut Tx, id: ServerId) -> Result<(), Error> {
+    match tx.living_clients(id).await? {
+        0 => Ok(()),
+        clients => Err(Error::wrong_state(format!("{clients} of its clients are not revoked: revoke them first"))),
     }
 }
 
@@ -166,13 +244,11 @@ impl Mutation for RegisterServer {
             .with("name", server.name.as_str())
             .with("address", server.address.to_string())
             .with("hostKey", server.host_key.as_deref().unwrap_or("none yet"));
-        let remembered = Remembered { server_id: Some(server.id), ..Remembered::default() };
-        Ok(Done::New { made: server, first, more: Vec::new(), remembered })
+        Ok(Done::New { remembered: about(&server), made: server, first, more: Vec::new() })
     }
 
     async fn again(tx: &mut Tx, made: &Remembered) -> Result<Server, Error> {
-        let gone = || Error::not_found("idempotencyKey", "server");
-        tx.server(made.server_id.ok_or_else(gone)?).await?.ok_or_else(gone)
+        again(tx, made).await
     }
 
     fn taken(new: &NewServer, _: StoreError) -> Error {

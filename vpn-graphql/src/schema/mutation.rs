@@ -15,9 +15,8 @@ use super::{
         ProvisionClientPayload, RegisterServerPayload, RetireServerPayload, RetryJobPayload, RevokeClientPayload,
         RevokeTokenPayload,
     },
-    types::VpnServer,
 };
-use crate::error::{Outcome, as_data};
+use crate::error::as_data;
 
 pub(crate) struct Mutation;
 
@@ -39,9 +38,7 @@ impl Mutation {
     /// again, it changes nothing.
     async fn pin_host_key(&self, ctx: &Context<'_>, input: PinHostKeyInput) -> Result<PinHostKeyPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let pinned = platform.pin_host_key(caller, &input.server_id, &input.fingerprint).await;
-        let Outcome { done, user_errors, .. } = as_data(pinned)?;
-        Ok(PinHostKeyPayload { server: done.map(VpnServer), user_errors })
+        Ok(as_data(platform.pin_host_key(caller, &input.server_id, &input.fingerprint).await)?.into())
     }
 
     /// Let nobody in on a server any more, for now: no client is created or provisioned there. What was accepted before
@@ -52,22 +49,19 @@ impl Mutation {
         input: DisableServerInput,
     ) -> Result<DisableServerPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let Outcome { done, user_errors, .. } = as_data(platform.disable_server(caller, &input.server_id).await)?;
-        Ok(DisableServerPayload { server: done.map(VpnServer), user_errors })
+        Ok(as_data(platform.disable_server(caller, &input.server_id).await)?.into())
     }
 
     /// Let clients in again on a server that was disabled. Asked again, it changes nothing.
     async fn enable_server(&self, ctx: &Context<'_>, input: EnableServerInput) -> Result<EnableServerPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let Outcome { done, user_errors, .. } = as_data(platform.enable_server(caller, &input.server_id).await)?;
-        Ok(EnableServerPayload { server: done.map(VpnServer), user_errors })
+        Ok(as_data(platform.enable_server(caller, &input.server_id).await)?.into())
     }
 
     /// Give a server up for good, once all its clients are revoked. Asked again, it changes nothing.
     async fn retire_server(&self, ctx: &Context<'_>, input: RetireServerInput) -> Result<RetireServerPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
-        let Outcome { done, user_errors, .. } = as_data(platform.retire_server(caller, &input.server_id).await)?;
-        Ok(RetireServerPayload { server: done.map(VpnServer), user_errors })
+        Ok(as_data(platform.retire_server(caller, &input.server_id).await)?.into())
     }
 
     /// Record a client. Nothing happens on the VPN host yet.

@@ -54,62 +54,52 @@ pub(super) enum MutationPayload {
     DenyRequest(DenyRequestPayload),
 }
 
-/// What `registerServer` gives.
-#[derive(SimpleObject)]
-pub(super) struct RegisterServerPayload {
-    /// The server; null when there are user errors, and while it waits for approval.
-    server: Option<VpnServer>,
-    /// The request, when a second person has to approve it: it waits for that, and nothing else was done.
-    approval: Option<Approval>,
-    /// What the caller can put right; then nothing was changed. Empty when it was done.
-    user_errors: Vec<UserError>,
-}
-
-impl From<Outcome<Server>> for RegisterServerPayload {
-    fn from(Outcome { done, awaited, user_errors }: Outcome<Server>) -> Self {
-        Self { server: done.map(VpnServer), approval: awaited.map(waiting), user_errors }
-    }
-}
-
 fn waiting(awaited: Awaited) -> Approval {
     Approval(awaited.seen)
 }
 
-/// What `pinHostKey` gives.
-#[derive(SimpleObject)]
-pub(super) struct PinHostKeyPayload {
-    /// The server; null when there are user errors.
-    pub(super) server: Option<VpnServer>,
-    /// What the caller can put right; then nothing was changed. Empty when it was done.
-    pub(super) user_errors: Vec<UserError>,
+macro_rules! of_server {
+    ($(#[$doc:meta])* $payload:ident) => {
+        $(#[$doc])*
+        #[derive(SimpleObject)]
+        pub(super) struct $payload {
+            /// The server; null when there are user errors, and while it waits for approval.
+            server: Option<VpnServer>,
+            /// The request, when a second person has to approve it: it waits for that, and nothing else was
+            /// done.
+            approval: Option<Approval>,
+            /// What the caller can put right; then nothing was changed. Empty when it was done.
+            user_errors: Vec<UserError>,
+        }
+
+        impl From<Outcome<Server>> for $payload {
+            fn from(Outcome { done, awaited, user_errors }: Outcome<Server>) -> Self {
+                Self { server: done.map(VpnServer), approval: awaited.map(waiting), user_errors }
+            }
+        }
+    };
 }
 
-/// What `disableServer` gives.
-#[derive(SimpleObject)]
-pub(super) struct DisableServerPayload {
-    /// The server; null when there are user errors.
-    pub(super) server: Option<VpnServer>,
-    /// What the caller can put right; then nothing was changed. Empty when it was done.
-    pub(super) user_errors: Vec<UserError>,
-}
-
-/// What `enableServer` gives.
-#[derive(SimpleObject)]
-pub(super) struct EnableServerPayload {
-    /// The server; null when there are user errors.
-    pub(super) server: Option<VpnServer>,
-    /// What the caller can put right; then nothing was changed. Empty when it was done.
-    pub(super) user_errors: Vec<UserError>,
-}
-
-/// What `retireServer` gives.
-#[derive(SimpleObject)]
-pub(super) struct RetireServerPayload {
-    /// The server; null when there are user errors.
-    pub(super) server: Option<VpnServer>,
-    /// What the caller can put right; then nothing was changed. Empty when it was done.
-    pub(super) user_errors: Vec<UserError>,
-}
+of_server!(
+    /// What `registerServer` gives.
+    RegisterServerPayload
+);
+of_server!(
+    /// What `pinHostKey` gives.
+    PinHostKeyPayload
+);
+of_server!(
+    /// What `disableServer` gives.
+    DisableServerPayload
+);
+of_server!(
+    /// What `enableServer` gives.
+    EnableServerPayload
+);
+of_server!(
+    /// What `retireServer` gives.
+    RetireServerPayload
+);
 
 /// What `createClient` gives.
 #[derive(SimpleObject)]

@@ -123,6 +123,14 @@ pub(crate) enum Scope {
 pub(crate) enum TwoPersonOperation {
     /// `registerServer`
     RegisterServer,
+    /// `pinHostKey`
+    PinHostKey,
+    /// `disableServer`
+    DisableServer,
+    /// `enableServer`
+    EnableServer,
+    /// `retireServer`
+    RetireServer,
     /// `createClient`
     CreateClient,
     /// `provisionClient`
