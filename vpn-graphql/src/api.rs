@@ -32,7 +32,12 @@ pub trait Api: Send + Sync + 'static {
 
     /// Takes the profile that a link leads to; its secret is all that is asked for. The error has the code
     /// `SERVICE_UNAVAILABLE` or `INTERNAL_SERVER_ERROR`.
-    fn take_profile<'a>(&'a self, secret: &'a str, request: RequestId) -> BoxFuture<'a, Result<Taken, ServerError>>;
+    fn take_profile<'a>(
+        &'a self,
+        secret: &'a str,
+        address: Option<IpAddr>,
+        request: RequestId,
+    ) -> BoxFuture<'a, Result<Taken, ServerError>>;
 
     /// Whether the service can do its work.
     fn readiness(&self) -> BoxFuture<'_, Readiness>;

@@ -54,9 +54,14 @@ impl Api for PlatformApi {
         self.schema.execute_stream(self.with_scope(request, caller))
     }
 
-    fn take_profile<'a>(&'a self, secret: &'a str, request: RequestId) -> BoxFuture<'a, Result<Taken, ServerError>> {
+    fn take_profile<'a>(
+        &'a self,
+        secret: &'a str,
+        address: Option<IpAddr>,
+        request: RequestId,
+    ) -> BoxFuture<'a, Result<Taken, ServerError>> {
         async move {
-            self.platform.take_profile(secret, request).await.map_err(|error| error::told_to_transport(&error))
+            self.platform.take_profile(secret, address, request).await.map_err(|error| error::told_to_transport(&error))
         }
         .boxed()
     }

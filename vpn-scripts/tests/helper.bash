@@ -128,6 +128,11 @@ crl_text() {
   openssl crl -in "$state/pub/crl.pem" -noout -text
 }
 
+# "openssl crl" ends with 0 when the signature is wrong: its message tells.
+crl_verifies() {
+  openssl crl -in "$state/pub/crl.pem" -CAfile "$state/ca/ca.crt" -noout 2>&1 | grep -q 'verify OK'
+}
+
 # make_csr FILE: key FILE.key, request FILE.csr; the csr= lines go to csr_lines.
 make_csr() {
   openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout "$1.key" \

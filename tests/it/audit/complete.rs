@@ -92,7 +92,7 @@ async fn refusals(test: &TestPlatform) -> Result<()> {
     ensure!(test.platform.authenticate(None, None, request).await.is_err());
     let viewer = caller("vera", Role::Viewer)?;
     ensure!(test.platform.audit_entry(&viewer, 1).await.is_err());
-    test.platform.take_profile("guessed", request).await?;
+    test.platform.take_profile("guessed", None, request).await?;
     Ok(())
 }
 

@@ -8,11 +8,20 @@ use sqlx::Executor as _;
 use vpn_core::{
     domain::{ApprovalState, Caller, ClientId, JobState, Operation, RequestId, Role, Scope, Scopes, ServerState},
     error::{Error, RejectionCode},
+    host::Fault,
     secrecy::ExposeSecret as _,
-    service::{Awaited, CreateToken, Platform, RevokeClient, SeenApproval, TwoPersonRule},
-    store::{ApprovalFilter, AuditFilter, PageRequest},
+    service::{
+        Awaited, CreateClient, CreateToken, Platform, ProvisionClient, RegisterServer, RetryJob, RevokeClient,
+        SeenApproval, TwoPersonRule,
+    },
+    store::{ApprovalFilter, AuditFilter, Looked, PageRequest},
 };
-use vpn_tests::{Database, TestPlatform, attack::Attacker, platform::caller, soon, whole_on_every_database};
+use vpn_tests::{
+    Database, TestPlatform,
+    attack::Attacker,
+    platform::{MAX_ATTEMPTS, caller},
+    soon, whole_on_every_database,
+};
 
 use super::rejection;
 
@@ -92,14 +101,18 @@ async fn nobody_approves_their_own_request(test: TestPlatform) -> Result<()> {
     let olga = make("olga", &test.admin).await?;
     let asked = ask(&platform, &olga, test.client().await?.id, None).await;
     let id = asked.approval.id.to_string();
-    // With another token, by another spelling, and with a token that she made for somebody else.
-    for same in
-        [olga.clone(), make("olga", &test.admin).await?, make("Olga", &test.admin).await?, make("omar", &olga).await?]
-    {
+    // With another token, by another spelling, with a token that she made for somebody else, and by who made hers.
+    for same in [
+        olga.clone(),
+        make("olga", &test.admin).await?,
+        make("Olga", &test.admin).await?,
+        make("omar", &olga).await?,
+        test.admin.clone(),
+    ] {
         assert_eq!(rejection(platform.approve_request(&same, &id).await).code, RejectionCode::SamePerson);
         assert_eq!(rejection(platform.deny_request(&same, &id, "no").await).code, RejectionCode::SamePerson);
     }
-    assert_eq!(actions(&test, "permission.refused").await?, 8);
+    assert_eq!(actions(&test, "permission.refused").await?, 10);
     // Who may not do it may not approve it; nor with a token that is not for approving.
     let auditor = caller("arthur", Role::Auditor)?;
     let narrowed = Caller { scopes: Scopes::from_iter([Scope::Clients]), ..caller("omar", Role::Operator)? };
@@ -182,6 +195,99 @@ async fn a_token_admits_nobody_before_it_is_approved() -> Result<()> {
     platform.approve_request(&other, &seen.approval.id.to_string()).await?;
     assert_eq!(sign_in().await?.principal.as_str(), "robot");
     Ok(())
+}
+
+/// Whatever was asked for can be done from what was stored.
+#[tokio::test]
+async fn everything_that_can_wait_is_done_when_it_is_approved() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    let worker = test.worker()?;
+    let rule = TwoPersonRule { operations: Operation::ALL.into(), ..TwoPersonRule::default() };
+    let (ruled, root) = (test.platform.clone().with_two_person_rule(rule), caller("root", Role::Admin)?);
+    for operation in Operation::ALL {
+        let waits = asked(&test, &ruled, operation).await.with_context(|| operation.as_str())?;
+        assert_eq!(waits.seen.approval.operation, operation);
+        let done = ruled.approve_request(&root, &waits.seen.approval.id.to_string()).await;
+        let done = done.with_context(|| format!("{} was asked for", operation.as_str()))?;
+        assert_eq!(done.state, ApprovalState::Approved);
+        if let Some(job) = done.approval.job_id {
+            test.succeeded(job).await?;
+        }
+    }
+    worker.drain().await
+}
+
+async fn asked(test: &TestPlatform, ruled: &Platform, operation: Operation) -> Result<Awaited> {
+    let (platform, ada) = (&test.platform, &test.admin);
+    let key = test.server.host_key.clone();
+    let register = |name: &str, host_key| RegisterServer {
+        name: name.to_owned(),
+        host: "vpn2.example.org".into(),
+        port: 22,
+        user: "vpn-host".into(),
+        host_key,
+        idempotency_key: None,
+    };
+    let spare =
+        async |host_key| anyhow::Ok(platform.register_server(ada, register(operation.as_str(), host_key)).await?);
+    Ok(match operation {
+        Operation::RegisterServer => awaited(ruled.register_server(ada, register("vpn2", key)).await),
+        Operation::PinHostKey => {
+            let (server, shown) = (spare(None).await?, key.context("a key")?);
+            let mut tx = test.db.store.begin().await?;
+            let begun = tx.at();
+            tx.claim_look(server.id, Duration::ZERO).await?;
+            tx.note_look(server.id, begun, &Looked { presented_key: Some(shown.clone()), ..Looked::default() }).await?;
+            tx.commit(vpn_tests::told(), []).await?;
+            let fingerprint = vpn_core::host::fingerprint(&shown)?;
+            awaited(ruled.pin_host_key(ada, &server.id.to_string(), &fingerprint).await)
+        }
+        Operation::DisableServer => awaited(ruled.disable_server(ada, &spare(key).await?.id.to_string()).await),
+        Operation::EnableServer => {
+            let id = spare(key).await?.id.to_string();
+            platform.disable_server(ada, &id).await?;
+            awaited(ruled.enable_server(ada, &id).await)
+        }
+        Operation::RetireServer => awaited(ruled.retire_server(ada, &spare(key).await?.id.to_string()).await),
+        Operation::CreateClient => {
+            let input =
+                CreateClient { name: "later".into(), server_id: test.server.id.to_string(), idempotency_key: None };
+            awaited(ruled.create_client(ada, input).await)
+        }
+        Operation::ProvisionClient => {
+            let input = ProvisionClient {
+                client_id: test.client().await?.id.to_string(),
+                csr: None,
+                validity_days: 30,
+                address: None,
+                routes: Vec::new(),
+                idempotency_key: None,
+            };
+            awaited(ruled.provision_client(ada, input).await)
+        }
+        Operation::RevokeClient => {
+            let input = RevokeClient {
+                client_id: test.client().await?.id.to_string(),
+                reason: "lost".into(),
+                idempotency_key: None,
+            };
+            awaited(ruled.revoke_client(ada, input).await)
+        }
+        Operation::RetryJob => {
+            let client = test.client().await?.id;
+            for _ in 0..MAX_ATTEMPTS {
+                test.faults.plan("revoke", Fault::Unreachable);
+            }
+            let failed = test.finished(test.revoke(client).await?.job.id).await?;
+            ensure!(failed.state == JobState::Failed, "{failed:?}");
+            awaited(ruled.retry_job(ada, RetryJob { job_id: failed.id.to_string(), idempotency_key: None }).await)
+        }
+        Operation::CreateToken => {
+            let input =
+                CreateToken { principal: "bob".into(), role: Role::Viewer, scopes: Scopes::ALL, valid_for_days: 1 };
+            awaited(ruled.create_token(ada, input).await)
+        }
+    })
 }
 
 #[tokio::test]

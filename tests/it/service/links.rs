@@ -30,7 +30,7 @@ async fn link(test: &TestPlatform, client: ClientId) -> Result<String> {
 
 async fn open(test: &TestPlatform, secret: &str) -> Result<Option<Box<Delivered>>> {
     let request = RequestId::generate(test.platform.ambient());
-    match test.platform.take_profile(secret, request).await? {
+    match test.platform.take_profile(secret, None, request).await? {
         Taken::Profile(delivered) => Ok(Some(delivered)),
         Taken::Nothing => Ok(None),
         Taken::TooMany => anyhow::bail!("too many"),
@@ -150,10 +150,13 @@ async fn links_that_nobody_made_are_refused_and_a_flood_of_them_is_stopped() -> 
     );
     let request = RequestId::generate(test.platform.ambient());
     let mut tries = 0;
-    while !matches!(test.platform.take_profile("guess", request).await?, Taken::TooMany) {
+    let bad = Some("192.0.2.7".parse()?);
+    while !matches!(test.platform.take_profile("guess", bad, request).await?, Taken::TooMany) {
         tries += 1;
         ensure!(tries < 10_000, "nobody stops it");
     }
+    let good = test.platform.take_profile(&secret, Some("198.51.100.7".parse()?), request).await?;
+    ensure!(matches!(good, Taken::Profile(_)), "who guesses keeps nobody else out");
     worker.drain().await
 }
 

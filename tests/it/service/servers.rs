@@ -113,6 +113,7 @@ async fn a_server_is_retired_once_all_its_clients_are_revoked_and_for_good() -> 
     for refused in [
         platform.enable_server(admin, &id).await,
         platform.disable_server(admin, &id).await,
+        platform.pin_host_key(admin, &id, "SHA256:x").await,
         platform.enable_server(admin, "srv_00000000000000000000000000000000").await,
     ] {
         rejection(refused);

@@ -225,7 +225,7 @@ pub struct Job {
     pub finished_at: Option<Timestamp>,
     /// Why the last attempt failed.
     pub failure: Option<JobFailure>,
-    /// What the last attempt at a revocation has proven. All of [`Claim::ALL`](super::Claim::ALL) once it has
+    /// What the last attempt at a revocation has proven. All that the host's scripts can look at once it has
     /// succeeded, unless it did so before proofs were kept.
     pub proofs: Vec<Proof>,
 }

@@ -34,7 +34,12 @@ impl Principal {
     /// their name in two ways.
     #[must_use]
     pub fn is_same_person(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
+        self.is_called(&other.0)
+    }
+
+    /// Whether this name is theirs.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.0.eq_ignore_ascii_case(name)
     }
 }
 

@@ -69,6 +69,18 @@ impl FromStr for ServerState {
 }
 
 impl Server {
+    /// Whether it may be brought into this state. The reason why not names the cure. (That a retired server
+    /// has no clients, the database knows.)
+    pub(crate) fn may_become(&self, state: ServerState) -> Result<(), &'static str> {
+        match (self.state, state) {
+            (ServerState::Retired, _) => Err("the server is retired, for good"),
+            (ServerState::Unconfirmed, ServerState::Active | ServerState::Disabled) => {
+                Err("nobody has confirmed its host key yet: call pinHostKey, or retireServer")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether clients may be let in there. The reason why not names the cure.
     pub(crate) fn admits(&self) -> Result<(), String> {
         let name = &self.name;

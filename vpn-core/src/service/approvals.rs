@@ -1,8 +1,9 @@
 //! The two-person rule: some mutations are not done when they are asked for, but when a second person has
 //! approved them, in the transaction that says so.
 //!
-//! The second person is another principal, whichever credential they come with, and not with a token that
-//! the first one has made for them. Both have to be allowed what is done, at that moment.
+//! The second person is another principal, whichever credential they come with; neither may have a token
+//! that the other has made for them. (Whoever may make tokens can make one for somebody who makes one for a
+//! third: put `createToken` under the rule as well.) Both have to be allowed what is done, at that moment.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,10 @@ use super::{
 use crate::{
     audit::{Action, Entry},
     clock::Timestamp,
-    domain::{Approval, ApprovalId, ApprovalState, Caller, ClientId, Credential, Job, Operation, Permission, Reason},
+    domain::{
+        Approval, ApprovalId, ApprovalState, Caller, ClientId, Credential, Job, Operation, Permission, Principal,
+        Reason,
+    },
     error::{Error, RejectionCode},
     store::{ApprovalFilter, Decision, Page, PageRequest, Remembered, Tx},
 };
@@ -188,29 +192,27 @@ impl Platform {
         Ok(decided)
     }
 
-    /// Whether it is the requester who comes here again, or somebody with a token that the requester made.
+    /// Whether it is the requester who comes here again, or one of the two has a token that the other made.
     async fn is_one_person(&self, caller: &Caller, asked: &Approval) -> Result<bool, Error> {
-        if caller.principal.is_same_person(&asked.requested_by) {
-            return Ok(true);
-        }
-        let Some(id) = caller.credential.token() else { return Ok(false) };
+        Ok(caller.principal.is_same_person(&asked.requested_by)
+            || self.was_made_by(caller.credential, &asked.requested_by).await?
+            || self.was_made_by(asked.credential, &caller.principal).await?)
+    }
+
+    async fn was_made_by(&self, credential: Credential, maker: &Principal) -> Result<bool, Error> {
+        let Some(id) = credential.token() else { return Ok(false) };
         let token = self.store().read().await?.token(id).await?.0;
-        Ok(token.is_none_or(|token| token.created_by.eq_ignore_ascii_case(asked.requested_by.as_str())))
+        Ok(token.is_none_or(|token| maker.is_called(&token.created_by)))
     }
 
     /// On record as a refusal: it is what the rule is there for.
     async fn refuse_own(&self, caller: &Caller, asked: &Approval) -> Result<Error, Error> {
-        if let Some(untold) = self.refusals.of_permission(caller.principal.as_str(), Instant::now()) {
-            let mut entry = Entry::by(caller, Action::PermissionRefused)
-                .with("permission", Permission::DecideApproval.as_str())
-                .with("approvalId", asked.id.to_string())
-                .with("why", "the same person");
-            if untold > 0 {
-                entry = entry.with("notRecordedBefore", untold);
-            }
-            self.record(entry).await?;
-        }
-        let message = "a second person has to decide: not who asked, and not with a token that they made";
+        let entry = Entry::by(caller, Action::PermissionRefused)
+            .with("permission", Permission::DecideApproval.as_str())
+            .with("approvalId", asked.id.to_string())
+            .with("why", "the same person");
+        self.record_refusal(self.refusals.of_permission(caller.principal.as_str(), Instant::now()), entry).await?;
+        let message = "a second person has to decide: not who asked, and neither with a token that the other made";
         Ok(Error::rejected(RejectionCode::SamePerson, Some("approvalId"), message))
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Buckets at most. One has about 100 bytes.
-const ROOM: usize = 10_000;
+pub(super) const ROOM: usize = 10_000;
 
 /// How much may be had.
 #[derive(Clone, Copy, Debug)]

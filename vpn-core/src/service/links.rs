@@ -5,6 +5,7 @@
 //! and no preview of a messenger, only the form that the page sends when somebody presses its button.
 
 use std::{
+    net::IpAddr,
     sync::{MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -16,6 +17,7 @@ use super::{
     Delivered, Platform,
     bucket::{Buckets, Rate},
     profiles::gone,
+    throttle::neighbourhood,
     tokens::checksum,
 };
 use crate::{
@@ -33,7 +35,7 @@ const SECRET: usize = 64;
 const MAX_MINUTES: u32 = 24 * 60;
 /// Good links to one profile at a time.
 const MAX_OPEN: i64 = 5;
-/// Tries that opened nothing, of all people together: those that succeed cost nothing.
+/// Tries that opened nothing, from one address: those that succeed cost nothing.
 pub(super) const WRONG: Rate = Rate { burst: 50, every: Duration::from_millis(200) };
 
 /// A link that is asked for.
@@ -117,10 +119,16 @@ impl Platform {
     }
 
     /// Takes the profile that a link leads to, in the transaction of every delivery: the profile is handed
-    /// out once, with whichever link or without. The secret says who may; the log names the link and who
+    /// out once, with whichever link or without. Whoever tries many that open nothing has to wait, by address. The secret says who may; the log names the link and who
     /// made it.
-    pub async fn take_profile(&self, secret: &str, request: RequestId) -> Result<Taken, Error> {
-        if self.wrong_links().wait(&(), Instant::now()).is_some() {
+    pub async fn take_profile(
+        &self,
+        secret: &str,
+        address: Option<IpAddr>,
+        request: RequestId,
+    ) -> Result<Taken, Error> {
+        let address = address.map(neighbourhood);
+        if self.wrong_links().wait(&address, Instant::now()).is_some() {
             return Ok(Taken::TooMany);
         }
         let hash = secret_hash(secret);
@@ -129,21 +137,28 @@ impl Platform {
             None => None,
         };
         let Some(link) = found else {
-            return self.nothing(if hash.is_some() { "unknown link" } else { "malformed link" }, None, request).await;
+            let why = if hash.is_some() { "unknown link" } else { "malformed link" };
+            return self.nothing(why, None, address, request).await;
         };
         match self.transact(|| self.try_take(&link, request)).await {
             Ok(delivered) => Ok(Taken::Profile(Box::new(delivered))),
             Err(Error::Rejected(rejection)) if rejection.code == RejectionCode::ProfileGone => {
-                let (now, expired) = (link.used_at, link.expires_at <= self.store().read().await?.now().await?);
-                let why = match (now, expired) {
-                    (Some(_), _) => "used link",
-                    (None, true) => "expired link",
-                    (None, false) => "profile gone",
-                };
-                self.nothing(why, Some(&link), request).await
+                let why = self.why_gone(hash.unwrap_or_default()).await?;
+                self.nothing(why, Some(&link), address, request).await
             }
             Err(other) => Err(other),
         }
+    }
+
+    /// As it is now: somebody may have used the link a moment ago.
+    async fn why_gone(&self, hash: [u8; 32]) -> Result<&'static str, Error> {
+        let mut reader = self.store().read().await?;
+        let (link, now) = (reader.link(hash).await?, reader.now().await?);
+        Ok(match link {
+            Some(link) if link.used_at.is_some() => "used link",
+            Some(link) if link.expires_at <= now => "expired link",
+            _ => "profile gone",
+        })
     }
 
     async fn try_take(&self, link: &StoredLink, request: RequestId) -> Result<Delivered, Error> {
@@ -160,18 +175,27 @@ impl Platform {
         self.deliver(tx, client, &to, entry).await
     }
 
-    fn wrong_links(&self) -> MutexGuard<'_, Buckets<()>> {
+    fn wrong_links(&self) -> MutexGuard<'_, Buckets<Option<IpAddr>>> {
         self.wrong_links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The refusal is on record; a flood of them is not, and is slowed down.
-    async fn nothing(&self, why: &'static str, link: Option<&StoredLink>, request: RequestId) -> Result<Taken, Error> {
-        self.wrong_links().take((), Instant::now());
+    /// The refusal is on record; a flood of them is counted.
+    async fn nothing(
+        &self,
+        why: &'static str,
+        link: Option<&StoredLink>,
+        address: Option<IpAddr>,
+        request: RequestId,
+    ) -> Result<Taken, Error> {
+        self.wrong_links().take(address, Instant::now());
         let mut entry = Entry::by_anonymous(request, Action::LinkRefused).with("why", why);
         if let Some(link) = link {
             entry = entry.with("linkId", link.id.to_string()).with("clientId", link.client_id.to_string());
         }
-        self.record(entry).await?;
+        if let Some(address) = address {
+            entry = entry.with("address", address.to_string());
+        }
+        self.record_refusal(self.refusals.of_link(Instant::now()), entry).await?;
         Ok(Taken::Nothing)
     }
 }

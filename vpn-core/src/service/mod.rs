@@ -26,6 +26,7 @@ mod uses;
 mod work;
 
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -97,8 +98,8 @@ pub struct Platform {
     provider: Option<Arc<Provider>>,
     two_person: Arc<TwoPersonRule>,
     policy: Arc<Policy>,
-    /// Links that opened nothing, whoever tried them.
-    wrong_links: Arc<Mutex<bucket::Buckets<()>>>,
+    /// Links that opened nothing, by the address that tried them.
+    wrong_links: Arc<Mutex<bucket::Buckets<Option<IpAddr>>>>,
 }
 
 impl std::fmt::Debug for Platform {
@@ -178,18 +179,22 @@ impl Platform {
         if caller.may(permission) {
             return Ok(());
         }
-        let Some(untold) = self.refusals.of_permission(caller.principal.as_str(), Instant::now()) else {
-            return Err(Error::Forbidden(permission));
-        };
-        let mut entry = Entry::by(caller, Action::PermissionRefused)
+        let entry = Entry::by(caller, Action::PermissionRefused)
             .with("permission", permission.as_str())
             .with("role", caller.role.as_str())
             .with("scopes", caller.scopes.to_string());
-        if untold > 0 {
-            entry = entry.with("notRecordedBefore", untold);
-        }
-        self.record(entry).await?;
+        self.record_refusal(self.refusals.of_permission(caller.principal.as_str(), Instant::now()), entry).await?;
         Err(Error::Forbidden(permission))
+    }
+
+    /// Writes the entry of a refusal, with how many were only counted before it; nothing when this one is
+    /// only counted as well.
+    async fn record_refusal(&self, untold: Option<u64>, entry: Entry) -> Result<(), StoreError> {
+        match untold {
+            None => Ok(()),
+            Some(0) => self.record(entry).await,
+            Some(untold) => self.record(entry.with("notRecordedBefore", untold)).await,
+        }
     }
 
     /// Writes an entry that tells of no change.

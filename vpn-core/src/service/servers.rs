@@ -124,6 +124,10 @@ impl Mutation for PinHostKey {
         if pinned.is_some_and(|key| key.fingerprint() == *fingerprint) {
             return Ok(unchanged(server));
         }
+        // Confirming is what an unconfirmed one waits for.
+        if server.state != ServerState::Unconfirmed {
+            server.may_become(server.state).map_err(Error::wrong_state)?;
+        }
         let contact = tx.contacts(&[server.id]).await?.pop();
         let shown = contact.and_then(|(_, contact)| contact.presented_key).ok_or_else(|| {
             Error::wrong_state("no worker has seen a host key there that is not pinned: see `contact` of the server")
@@ -195,13 +199,9 @@ async fn bring(
     if server.state == state {
         return Ok(unchanged(server));
     }
-    match (server.state, state) {
-        (ServerState::Retired, _) => return Err(Error::wrong_state("the server is retired, for good")),
-        (ServerState::Unconfirmed, ServerState::Active | ServerState::Disabled) => {
-            return Err(Error::wrong_state("nobody has confirmed its host key yet: call pinHostKey, or retireServer"));
-        }
-        (_, ServerState::Retired) => no_clients(tx, id).await?,
-        _ => {}
+    server.may_become(state).map_err(Error::wrong_state)?;
+    if state == ServerState::Retired {
+        no_clients(tx, id).await?;
     }
     let entry = Entry::by(caller, action).server(id).with("before", server.state.as_str());
     changed(tx, Server { state, ..server }, entry).await

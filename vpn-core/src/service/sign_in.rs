@@ -31,7 +31,7 @@ impl Platform {
             fingerprint: bearer.map(|it| Sha256::digest(it.as_bytes()).into()),
         };
         if let Some(wait) = self.throttle.wait(&attempt, Instant::now()) {
-            self.record_refusal("too many attempts", &attempt, request).await?;
+            self.record_refused_sign_in("too many attempts", &attempt, request).await?;
             return Err(Error::TooManyAttempts(wait));
         }
         match self.identify(bearer, presented, request).await? {
@@ -41,7 +41,7 @@ impl Platform {
             }
             Err(why) => {
                 self.throttle.failed(&attempt, Instant::now());
-                self.record_refusal(why, &attempt, request).await?;
+                self.record_refused_sign_in(why, &attempt, request).await?;
                 Err(Error::Unauthenticated)
             }
         }
@@ -77,8 +77,7 @@ impl Platform {
         }
     }
 
-    async fn record_refusal(&self, why: Why, attempt: &Attempt, request: RequestId) -> Result<(), Error> {
-        let Some(untold) = self.refusals.of_sign_in(Instant::now()) else { return Ok(()) };
+    async fn record_refused_sign_in(&self, why: Why, attempt: &Attempt, request: RequestId) -> Result<(), Error> {
         let mut entry = Entry::by_anonymous(request, Action::AuthenticationRefused).with("why", why);
         if let Some(id) = attempt.token {
             entry = entry.with("tokenId", id.to_string());
@@ -86,9 +85,6 @@ impl Platform {
         if let Some(address) = attempt.address {
             entry = entry.with("address", address.to_string());
         }
-        if untold > 0 {
-            entry = entry.with("notRecordedBefore", untold);
-        }
-        Ok(self.record(entry).await?)
+        Ok(self.record_refusal(self.refusals.of_sign_in(Instant::now()), entry).await?)
     }
 }

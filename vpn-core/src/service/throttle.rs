@@ -97,7 +97,7 @@ impl Throttle {
 }
 
 /// An IPv4 address, or the 64 bits of an IPv6 address that its holder cannot choose.
-fn neighbourhood(address: IpAddr) -> IpAddr {
+pub(super) fn neighbourhood(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() >> 64 << 64)),
         four @ IpAddr::V4(_) => four,

@@ -28,10 +28,10 @@ pub struct ProvisionClient {
     pub validity_days: i32,
     /// The client's address in the VPN, of those that its host keeps for this; without one it gets any
     /// that is free.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// Networks that the client reaches through the tunnel, beside the VPN's own, such as `10.20.0.0/16`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<String>,
     /// A repeat with the same key gives the first answer again.
     #[serde(skip)]

@@ -57,7 +57,7 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         let columns = row::SERVER.split(", ").map(|column| format!("s.{column}")).collect::<Vec<_>>().join(", ");
         let sql = self.dialect.sql(format!(
             "SELECT {columns} FROM servers s LEFT JOIN server_contacts c ON c.server_id = s.id \
-             WHERE s.state <> 'retired' AND (c.claimed_at IS NULL OR c.claimed_at <= $1) ORDER BY c.claimed_at, s.id"
+             WHERE s.state <> 'retired' AND (c.claimed_at IS NULL OR c.claimed_at <= $1) ORDER BY COALESCE(c.claimed_at, 0), s.id"
         ));
         let rows = sqlx::query(sql).bind(before.micros()).fetch_all(self.conn()).await?;
         rows.iter().map(row::server).collect()

@@ -6,9 +6,12 @@
 //! connection that jobs use. Hosts are looked at side by side: one that is slow delays no other. Nothing is
 //! decided by what was seen here: it is shown, and warns.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
-use tokio::{task::JoinSet, time::MissedTickBehavior};
+use tokio::{
+    task::{AbortHandle, JoinSet},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -48,20 +51,20 @@ pub struct Watcher {
 impl Watcher {
     /// Looks until it is told to stop. A look that is under way is given up: another worker makes it.
     pub async fn run(self, stop: CancellationToken) {
-        let (mut looks, mut under_way) = (JoinSet::new(), HashSet::new());
+        let (mut looks, mut under_way) = (JoinSet::new(), HashMap::<ServerId, AbortHandle>::new());
         let mut rounds = tokio::time::interval((self.policy.every / 10).max(Duration::from_millis(50)));
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(rounds.tick()).await.is_some() {
             while let Some(ended) = looks.try_join_next() {
-                match ended {
-                    Ok(id) => drop(under_way.remove(&id)),
-                    Err(error) => tracing::error!(%error, "a look at a VPN host ended in disorder"),
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a look at a VPN host ended in disorder");
                 }
             }
+            under_way.retain(|_, look| !look.is_finished());
             for server in self.due().await {
                 // What finds no room now is still due in the next round.
-                if looks.len() < AT_ONCE && under_way.insert(server.id) {
-                    looks.spawn(self.clone().look(server));
+                if looks.len() < AT_ONCE && !under_way.contains_key(&server.id) {
+                    under_way.insert(server.id, looks.spawn(self.clone().look(server)));
                 }
             }
         }
@@ -76,11 +79,10 @@ impl Watcher {
         })
     }
 
-    async fn look(self, server: Server) -> ServerId {
+    async fn look(self, server: Server) {
         if let Err(error) = self.try_look(&server).await {
             tracing::debug!(server = %server.name, error.code = error.code(), "what was seen of a host is not noted");
         }
-        server.id
     }
 
     /// Looks at one host, unless somebody else just has.

@@ -16,7 +16,7 @@ use vpn_core::{
     service::{Delivered, Taken},
 };
 
-use crate::{error, http::body, server::Server};
+use crate::{address::Connected, error, http::body, server::Server};
 
 const PAGE: &str = include_str!("page.html");
 const SCRIPT: &str = include_str!("take.js");
@@ -43,6 +43,7 @@ pub(crate) async fn script() -> Response<Body> {
 pub(crate) async fn take(
     State(server): State<Server>,
     Extension(id): Extension<RequestId>,
+    Connected(address): Connected,
     request: Request<Body>,
 ) -> Response<Body> {
     let body = match body::read(request.into_body(), BODY_BYTES, server.options.limits.body_wait).await {
@@ -50,7 +51,7 @@ pub(crate) async fn take(
         Err(_) => return told(StatusCode::BAD_REQUEST, "This is not what the page sends. Open the link again."),
     };
     let code = body.expose_secret().strip_prefix("code=").unwrap_or_default();
-    match server.api.take_profile(code, id).await {
+    match server.api.take_profile(code, address, id).await {
         Ok(Taken::Profile(delivered)) => file(&delivered),
         Ok(Taken::Nothing) => told(
             StatusCode::GONE,

@@ -197,7 +197,12 @@ impl Api for TinyApi {
         self.schema.execute_stream(request.data(caller))
     }
 
-    fn take_profile<'a>(&'a self, secret: &'a str, _: RequestId) -> BoxFuture<'a, Result<Taken, ServerError>> {
+    fn take_profile<'a>(
+        &'a self,
+        secret: &'a str,
+        _: Option<IpAddr>,
+        _: RequestId,
+    ) -> BoxFuture<'a, Result<Taken, ServerError>> {
         let outcome = match secret {
             "down" => Err(refusal("SERVICE_UNAVAILABLE")),
             "broken" => Err(refusal("INTERNAL_SERVER_ERROR")),

@@ -14,29 +14,28 @@ ccd_bounds() {
   ccd_first=$((ccd_last - conf_static_addresses + 1))
 }
 
-# ccd_check: may this serial have the address that it asks for?
+# ccd_check: may this serial have the address that it asks for? One that was issued has it,
+# whatever the host has to give now.
 ccd_check() {
   [ -n "$address" ] || return 0
   ccd_bounds
-  [ "$conf_static_addresses" -gt 0 ] || ccd_refuse 64 'this host has no addresses to give; run install.sh --static-addresses N on it'
+  [ -e "issued/$serial" ] || ccd_check_range
+  [ -e "addresses/$address" ] || return 0
+  file_serial "addresses/$address"
+  if [ "$file_serial" != "$serial" ] && [ ! -e "revoked/$file_serial" ]; then
+    refuse 65 "the address has the live serial $file_serial; choose another, or revoke that client first"
+  fi
+}
+
+ccd_check_range() {
+  [ "$conf_static_addresses" -gt 0 ] || refuse 64 'this host has no addresses to give; run install.sh --static-addresses N on it'
   ipv4_parse "$address"
   if [ "$ipv4" -lt "$ccd_first" ] || [ "$ipv4" -gt "$ccd_last" ]; then
     ipv4_dotted "$ccd_first"
     ccd_range=$ipv4_dotted
     ipv4_dotted "$ccd_last"
-    ccd_refuse 64 "address is not one that this host has to give; choose one from $ccd_range to $ipv4_dotted"
+    refuse 64 "address is not one that this host has to give; choose one from $ccd_range to $ipv4_dotted"
   fi
-  [ -e "addresses/$address" ] || return 0
-  file_serial "addresses/$address"
-  if [ "$file_serial" != "$serial" ] && [ ! -e "revoked/$file_serial" ]; then
-    ccd_refuse 65 "the address has the live serial $file_serial; choose another, or revoke that client first"
-  fi
-}
-
-# A refusal is told under the fence that it was met under.
-ccd_refuse() { # CODE MESSAGE
-  fence_store
-  die "$1" "$2"
 }
 
 # ccd_write: both files, tmp/address and tmp/ccd, for the caller to sync and to move to their

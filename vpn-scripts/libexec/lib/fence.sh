@@ -33,3 +33,9 @@ fence_store() {
   write tmp/fence "$fence $attempt"
   commit tmp/fence "$fence_file"
 }
+
+# A refusal is told under the fence that it was met under.
+refuse() { # CODE MESSAGE
+  fence_store
+  die "$1" "$2"
+}

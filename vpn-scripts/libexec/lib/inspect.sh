@@ -105,11 +105,10 @@ check_ca() {
 }
 
 check_crl() {
-  crl_holds pub/crl.pem '' || die 70 'pub/crl.pem does not verify and OpenVPN may refuse everybody; the verb crl makes a new one'
+  crl_holds pub/crl.pem || die 70 'pub/crl.pem does not verify and OpenVPN may refuse everybody; the verb crl makes a new one'
   crl_publish look
   check_now=$(date +%s) || die 70 'the clock cannot be read'
   [ "$check_now" -lt "$crl_next" ] || die 70 'the CRL has expired and OpenVPN refuses everybody; the verb crl makes a new one'
-  crl_read_number
   ls revoked >tmp/tombstones || die 70 'the directory revoked cannot be read; check the disk'
   sed -n 's/^ *Serial Number: //p' tmp/crl.text >tmp/unsorted || write_failed
   sort -o tmp/known tmp/unsorted || write_failed

@@ -15,7 +15,7 @@
 inventory_page=1000
 
 verb_inventory() {
-  : >tmp/serials || write_failed
+  write_empty tmp/serials
   for inventory_directory in fence issued revoked; do
     ls "$inventory_directory" >>tmp/serials || die 74 "the directory $inventory_directory cannot be read; check the disk"
   done
@@ -27,7 +27,7 @@ verb_inventory() {
 
   inventory_next=none
   inventory_count=0
-  : >tmp/list || write_failed
+  write_empty tmp/list
   exec 7>tmp/list || write_failed
   while IFS= read -r inventory_serial; do
     inventory_count=$((inventory_count + 1))

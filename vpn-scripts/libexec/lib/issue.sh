@@ -55,8 +55,7 @@ issue_bind() {
     die 70 "intent/$serial is lost; restore it from the backup"
   fi
   if name_live; then
-    fence_store
-    die 65 "the name has the live serial $live_serial; revoke that client first"
+    refuse 65 "the name has the live serial $live_serial; revoke that client first"
   fi
   ccd_check
 }
@@ -86,7 +85,7 @@ issue_differs() {
 # (to be admitted means nothing to a serial without one). A file system with a journal keeps
 # the order through a power cut, and the directories are synced in the same one.
 issue_commit() {
-  : >tmp/admitted || write_failed
+  write_empty tmp/admitted
   write tmp/profile "$profile"
   ccd_write
   issue_files="tmp/admitted tmp/profile $ccd_new"
@@ -118,34 +117,36 @@ issue_commit() {
   # shellcheck disable=SC2086 # a list of plain names
   sync -d $issue_files || write_failed
   move "$@"
-  sync fence pub/admitted intent names addresses pub/ccd issued || write_failed
+  issue_sync
   issue_reply 0
+}
+
+issue_sync() {
+  sync fence pub/admitted intent names addresses pub/ccd issued || write_failed
 }
 
 issue_replay() {
   issue_replay_ccd
-  if [ ! -e "pub/admitted/$serial" ]; then
-    tls_crypt_admit
-    sync pub/admitted || write_failed
-  fi
+  [ -e "pub/admitted/$serial" ] || tls_crypt_admit
   if ! name_held; then
     write tmp/name "$serial"
     commit tmp/name "names/$name"
   fi
+  # The run before may have died between its renames and this.
+  issue_sync
   issue_reply 1
 }
 
 # What OpenVPN is to read was lost: it is made again.
 issue_replay_ccd() {
   [ -n "$address$routes" ] || return 0
-  [ ! -e "pub/ccd/$name" ] || [ -n "$address" ] && [ ! -e "addresses/$address" ] || return 0
+  if [ -e "pub/ccd/$name" ] && { [ -z "$address" ] || [ -e "addresses/$address" ]; }; then return 0; fi
   ccd_write
   # shellcheck disable=SC2086 # one or two plain names
   sync -d $ccd_new || write_failed
   set -- tmp/ccd "pub/ccd/$name"
   [ -z "$address" ] || set -- tmp/address "addresses/$address" "$@"
   move "$@"
-  sync addresses pub/ccd || write_failed
 }
 
 issue_reply() { # REPLAYED
@@ -187,7 +188,7 @@ certificate_sign() {
 # Only keys of 128 bits of strength: P-256, P-384, Ed25519, RSA from 3072 bits on. The
 # platform refuses others before; a platform that does not is no reason to sign them.
 sign_key() {
-  sign_public=$(openssl req -in tmp/csr -noout -pubkey 2>/dev/null) || die 64 'csr is not a certificate request; send the PEM body of one'
+  sign_public=$(openssl req -in tmp/csr -noout -pubkey 2>/dev/null) || refuse 64 'csr is not a certificate request; send the PEM body of one'
   write tmp/csr.pub "$sign_public"
   sign_text=$(openssl pkey -pubin -in tmp/csr.pub -noout -text 2>/dev/null) || sign_text=
   case $sign_text in
@@ -199,14 +200,14 @@ sign_key() {
       ;;
     *"${NL}ASN1 OID: prime256v1$NL"* | *"${NL}ASN1 OID: secp384r1$NL"*) return ;;
   esac
-  die 64 'the key of the csr must be ECDSA on P-256 or P-384, Ed25519, or RSA of at least 3072 bits'
+  refuse 64 'the key of the csr must be ECDSA on P-256 or P-384, Ed25519, or RSA of at least 3072 bits'
 }
 
 # Is it the request or the host? Only the second is worth a retry.
 sign_failed() {
-  openssl req -in tmp/csr -noout -verify >tmp/csr.err 2>&1 || die 64 'csr is not a certificate request; send the PEM body of one'
+  openssl req -in tmp/csr -noout -verify >tmp/csr.err 2>&1 || refuse 64 'csr is not a certificate request; send the PEM body of one'
   if grep -qi 'verif.*fail\|signature.*error' tmp/csr.err; then
-    die 64 'the signature of the csr is wrong; it must be made by the key that it holds'
+    refuse 64 'the signature of the csr is wrong; it must be made by the key that it holds'
   fi
   openssl_failed 'sign the csr'
 }

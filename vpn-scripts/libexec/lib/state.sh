@@ -41,6 +41,11 @@ write() {
   printf '%s\n' "$2" >"$1" || write_failed
 }
 
+# ":" would not do: a redirection of a special builtin that fails ends dash.
+write_empty() {
+  printf '' >"$1" || write_failed
+}
+
 write_failed() {
   die 74 'a write to the state directory failed; check free space and the disk, then repeat the request'
 }

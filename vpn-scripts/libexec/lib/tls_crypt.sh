@@ -34,5 +34,5 @@ tls_crypt_prepare() {
 
 # The file is empty: that it is there is all. The caller syncs the directory.
 tls_crypt_admit() {
-  : >"pub/admitted/$serial" || write_failed
+  write_empty "pub/admitted/$serial"
 }

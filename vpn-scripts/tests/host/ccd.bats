@@ -187,12 +187,33 @@ push "route 192.0.2.128 255.255.255.128"' ]
 }
 
 @test "what OpenVPN is to read is made again by a repeat" {
+  local lost
   with address=10.88.0.250
-  rm "$state/pub/ccd/$name" "$state/addresses/10.88.0.250"
+  for lost in "pub/ccd/$name" addresses/10.88.0.250; do
+    rm "$state/$lost"
+    with address=10.88.0.250
+    expect 0
+    [ "$(ccd)" = "# $serial"$'\n''ifconfig-push 10.88.0.250 255.255.255.0' ]
+    [ "$(<"$state/addresses/10.88.0.250")" = "$serial" ]
+  done
+  another bob
+  with route=10.20.0.0/16
+  rm "$state/pub/ccd/$name"
+  with route=10.20.0.0/16
+  expect 0
+  [ "$(ccd)" = "# $serial"$'\n''push "route 10.20.0.0 255.255.0.0"' ]
+}
+
+@test "a repeat is answered though the host has fewer addresses to give now" {
+  with address=10.88.0.250
+  payload >"$BATS_TEST_TMPDIR/first"
+  sed -i 's/^static_addresses=.*/static_addresses=1/' "$state/etc/host.conf"
   with address=10.88.0.250
   expect 0
-  [ "$(ccd)" = "# $serial"$'\n''ifconfig-push 10.88.0.250 255.255.255.0' ]
-  [ "$(<"$state/addresses/10.88.0.250")" = "$serial" ]
+  payload | cmp - "$BATS_TEST_TMPDIR/first"
+  another bob
+  with address=10.88.0.251
+  expect 64 'choose one from'
 }
 
 @test "addresses and routes that are none are refused, and nothing is made" {

@@ -13,10 +13,10 @@ setup() {
   use_template
 }
 
-# at_every_call VERIFY VERB [LINE...]
+# at_every_call LEAST VERIFY VERB [LINE...]: at LEAST so many calls.
 at_every_call() {
-  local verify=$1 call how n fired=0 log=$BATS_TEST_TMPDIR/strace
-  shift
+  local least=$1 verify=$2 call how n fired=0 log=$BATS_TEST_TMPDIR/strace
+  shift 2
   cp -a "$state" "$BATS_TEST_TMPDIR/before"
   for call in '/^rename' '/^unlink' fsync fdatasync; do
     for how in signal=SIGKILL error=EIO error=ENOSPC; do
@@ -38,7 +38,7 @@ at_every_call() {
     done
   done
   echo "# $fired"
-  [ "$fired" -gt 20 ]
+  [ "$fired" -ge "$least" ]
 }
 
 one_key() {
@@ -57,23 +57,34 @@ one_key_and_address() {
 
 one_revocation() {
   [ "$(value published)" = yes ]
-  openssl crl -in "$state/pub/crl.pem" -CAfile "$state/ca/ca.crt" -noout 2>&1 | grep -q 'verify OK'
+  crl_verifies
   [ "$(crl_text | grep 'Serial Number: ')" = "    Serial Number: $serial" ]
   [ "$(files issued) $(files names) $(files revoked)" = '0 0 1' ]
   [ "$(files pub/admitted) $(files addresses) $(files pub/ccd)" = '0 0 0' ]
 }
 
 @test "issue converges whichever of its writes is killed or fails" {
-  at_every_call one_key issue "days=$days"
+  at_every_call 20 one_key issue "days=$days"
 }
 
 @test "issue with an address converges whichever of its writes is killed or fails" {
-  at_every_call one_key_and_address issue "days=$days" address=10.88.0.250
+  at_every_call 20 one_key_and_address issue "days=$days" address=10.88.0.250
 }
 
 @test "revoke converges whichever of its writes is killed or fails" {
   ask issue "days=$days" address=10.88.0.250 route=10.20.0.0/16
   expect 0
   fence=11
-  at_every_call one_revocation revoke
+  at_every_call 20 one_revocation revoke
+}
+
+# The CRL's own rename and syncs, which those above never come to.
+@test "the CRL of a buried serial converges whichever of its writes is killed or fails" {
+  issue
+  expect 0
+  cp -p "$state/pub/crl.pem" "$BATS_TEST_TMPDIR/old"
+  ask revoke
+  expect 0
+  cp -p "$BATS_TEST_TMPDIR/old" "$state/pub/crl.pem"
+  at_every_call 9 one_revocation revoke
 }
