@@ -38,6 +38,24 @@ async fn a_job_that_fails_is_the_commands_failure() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_second_person_has_to_approve_is_told_and_no_token_is_lost() -> Result<()> {
+    let fleet = fleet(Pace::default()).await?;
+    let server = fleet.server_in(lasting_port()?, &[("VPN_TWO_PERSON", "createToken, createClient")]).await?;
+    let ada = Person::with(&fleet, "ada", Role::Admin, &server.url).await?;
+    let waits = ada.runs(&["client", "create", "bob", "--server", "vpn1"]).await?;
+    assert_eq!((waits.code, waits.err.contains("apr_")), (7, true), "{waits:?}");
+    let token = ["token", "create", "--principal", "bob", "--role", "viewer"];
+    let waits = ada.runs(&token).await?;
+    assert_eq!((waits.code, waits.err.contains("apr_")), (7, true), "{waits:?}");
+    assert!(waits.out.starts_with("vpn_pat_"), "it is given this once: {waits:?}");
+    let waits = ada.runs(&[&token[..], &["--to", "bob.token"]].concat()).await?;
+    assert_eq!(waits.code, 7, "{waits:?}");
+    assert!(std::fs::read_to_string(ada.file("bob.token"))?.starts_with("vpn_pat_"));
+    server.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waits_is_not_disturbed_by_a_server_that_dies() -> Result<()> {
     let fleet = fleet(Pace::default()).await?;
     let port = lasting_port()?;

@@ -127,9 +127,14 @@ impl Fleet {
 
     /// A server on this port, to which this happens.
     pub async fn server_at(&self, port: u16, crash_at: &str) -> Result<Served> {
+        self.server_in(port, &[("VPN_TESTS_CRASH_AT", crash_at)]).await
+    }
+
+    /// A server on this port, in this environment.
+    pub async fn server_in(&self, port: u16, variables: &[(&str, &str)]) -> Result<Served> {
         let listen = format!("127.0.0.1:{port}");
-        let launch = self.launch("vpn-graphql")?.env("VPN_TESTS_CRASH_AT", crash_at);
-        let launch = launch.args(["serve", "--listen", &listen]);
+        let launch = self.launch("vpn-graphql")?.args(["serve", "--listen", &listen]);
+        let launch = variables.iter().fold(launch, |launch, (name, value)| launch.env(name, value));
         let (process, log) = launch.spawn(self.sandbox.janitor(), &self.log("server"))?;
         log.wait_for("listening", &process, PATIENCE).await?;
         Ok(Served { process, url: format!("http://{listen}") })

@@ -27,6 +27,8 @@ pub(crate) struct Api {
 struct Problem {
     message: String,
     #[serde(default)]
+    path: Vec<Value>,
+    #[serde(default)]
     extensions: Extensions,
 }
 
@@ -111,22 +113,26 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Option<Result<T, Failu
         return Some(Err(problem.into()));
     }
     let data = serde_json::from_value(answer.data?);
-    let odd = |error| Failure::unanswered(format!("the answer is not what this version of vpnctl knows: {error}"));
+    let odd = |error| Failure::Odd(format!("the answer is not what this version of vpnctl knows: {error}"));
     Some(data.map_err(odd))
 }
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        let Problem { message, extensions: Extensions { code, request_id } } = problem;
+        let Problem { message, path, extensions: Extensions { code, request_id } } = problem;
         let code = code.unwrap_or_default();
         let request = request_id.map(|id| format!(" (request {id})")).unwrap_or_default();
         let text = format!("{code}: {message}{request}");
         match code.as_str() {
+            // Below what was asked for: that itself was answered, and a mutation was done.
+            "FORBIDDEN" if path.len() > 1 => Self::Odd(text),
             "UNAUTHENTICATED" => Self::Unauthenticated(text),
-            "SERVICE_UNAVAILABLE" | "TIMEOUT" | "INTERNAL_SERVER_ERROR" => {
+            "SERVICE_UNAVAILABLE" | "TIMEOUT" | "REQUEST_TIMEOUT" | "INTERNAL_SERVER_ERROR" => {
                 Self::Unanswered { message: text, perhaps_done: true }
             }
-            "TOO_MANY_CONNECTIONS" | "TOO_MANY_SUBSCRIPTIONS" | "TOO_MANY_OPERATIONS" => Self::unanswered(text),
+            "TOO_MANY_ATTEMPTS" | "TOO_MANY_CONNECTIONS" | "TOO_MANY_SUBSCRIPTIONS" | "TOO_MANY_OPERATIONS" => {
+                Self::unanswered(text)
+            }
             _ => Self::Refused(text),
         }
     }
@@ -140,24 +146,38 @@ struct UserError {
     field: Option<Vec<String>>,
 }
 
-/// Fails with what the caller can put right, if there is something; gives the part that a mutation is asked
-/// for otherwise.
-pub(crate) fn taken<T>(part: Option<T>, user_errors: &impl Serialize) -> Result<T, Failure> {
-    let odd = |error: serde_json::Error| Failure::unanswered(format!("the server's userErrors are odd: {error}"));
-    let errors: Vec<UserError> = serde_json::to_value(user_errors).and_then(serde_json::from_value).map_err(odd)?;
-    if errors.is_empty() {
-        // What there is neither a result nor an error of waits for somebody else.
-        return part.ok_or_else(|| {
-            let waits =
-                "nothing was done yet: a second person has to approve it (`approvals` in the API lists what waits)";
-            Failure::Refused(waits.to_owned())
+/// What waits for a second person.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Waiting {
+    id: String,
+    expires_at: String,
+}
+
+/// Fails with what the caller can put right, if there is something, or with what waits for a second person;
+/// gives the part that a mutation is asked for otherwise.
+pub(crate) fn taken<T>(part: Option<T>, approval: &impl Serialize, user_errors: &impl Serialize) -> Result<T, Failure> {
+    let errors: Vec<UserError> = again(user_errors)?;
+    if !errors.is_empty() {
+        let told = errors.into_iter().map(|UserError { code, message, field }| match field {
+            Some(field) => format!("{code}: {} {message}", field.join(".")),
+            None => format!("{code}: {message}"),
         });
+        return Err(Failure::Refused(told.collect::<Vec<_>>().join("\n")));
     }
-    let told = errors.into_iter().map(|UserError { code, message, field }| match field {
-        Some(field) => format!("{code}: {} {message}", field.join(".")),
-        None => format!("{code}: {message}"),
-    });
-    Err(Failure::Refused(told.collect::<Vec<_>>().join("\n")))
+    match (part, again::<Option<Waiting>>(approval)?) {
+        (Some(part), _) => Ok(part),
+        (None, Some(Waiting { id, expires_at })) => Err(Failure::Waits(format!(
+            "it was asked for, and waits: somebody else has to approve {id} before {expires_at} (approveRequest)"
+        ))),
+        (None, None) => Err(Failure::Odd("the server said neither what it did nor why not".to_owned())),
+    }
+}
+
+/// The same in another form: the types of each operation are its own.
+fn again<T: DeserializeOwned>(told: &impl Serialize) -> Result<T, Failure> {
+    let same = serde_json::to_value(told).and_then(serde_json::from_value);
+    same.map_err(|error| Failure::Odd(format!("the answer is not what this version of vpnctl knows: {error}")))
 }
 
 /// The error and its causes, in one line.
@@ -191,6 +211,8 @@ mod tests {
             ("SERVICE_UNAVAILABLE", 4),
             ("INTERNAL_SERVER_ERROR", 4),
             ("TIMEOUT", 4),
+            ("REQUEST_TIMEOUT", 4),
+            ("TOO_MANY_ATTEMPTS", 4),
             ("TOO_MANY_SUBSCRIPTIONS", 4),
             ("UNAUTHENTICATED", 5),
         ] {
@@ -198,6 +220,19 @@ mod tests {
             assert_eq!(failure.exit_code(), exit, "{code}");
             assert_eq!(failure.to_string(), format!("{code}: so it is (request req_1)"));
         }
+    }
+
+    #[test]
+    fn a_mutation_of_which_a_part_may_not_be_seen_is_not_taken_for_refused() {
+        let of = |path: Value| {
+            let error = json!({ "message": "no", "path": path, "extensions": { "code": "FORBIDDEN" } });
+            told(&json!({ "data": null, "errors": [error] })).expect("an answer").expect_err("a failure")
+        };
+        assert!(matches!(of(json!(["revokeClient"])), Failure::Refused(_)));
+        let Failure::Odd(text) = of(json!(["revokeClient", "job", "client"])).if_perhaps_done("look") else {
+            panic!("refused")
+        };
+        assert_eq!(text, "FORBIDDEN: no\nlook");
     }
 
     #[test]
@@ -211,9 +246,12 @@ mod tests {
     #[test]
     fn what_the_caller_can_put_right_is_told_with_its_field() {
         let errors = json!([{ "code": "INVALID", "message": "is too long", "field": ["name"] }, { "code": "WRONG_STATE", "message": "it is revoked", "field": null }]);
-        let Err(Failure::Refused(text)) = taken(None::<()>, &errors) else { panic!("taken") };
+        let Err(Failure::Refused(text)) = taken(None::<()>, &(), &errors) else { panic!("taken") };
         assert_eq!(text, "INVALID: name is too long\nWRONG_STATE: it is revoked");
-        assert!(matches!(taken(Some(7), &json!([])), Ok(7)));
-        assert!(taken(None::<()>, &json!([])).is_err());
+        assert!(matches!(taken(Some(7), &(), &json!([])), Ok(7)));
+        assert!(matches!(taken(None::<()>, &(), &json!([])), Err(Failure::Odd(_))));
+        let waits = taken(None::<()>, &json!({ "id": "apr_1", "expiresAt": "2030-01-01T00:00:00Z" }), &json!([]));
+        let Err(Failure::Waits(text)) = waits else { panic!("it waits") };
+        assert!(text.contains("apr_1") && text.contains("2030"), "{text}");
     }
 }

@@ -53,7 +53,7 @@ enum Command {
     Job(job::Job),
     /// The audit log: who did what, oldest first.
     Logs(logs::Logs),
-    /// The access tokens. Needs the role admin.
+    /// The access tokens: one's own; everybody's, and new ones, need the role admin.
     #[command(subcommand)]
     Token(token::Token),
     /// Whether the platform can do its work right now. Exit code 1 when something is not well.

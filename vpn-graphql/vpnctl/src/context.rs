@@ -134,7 +134,11 @@ pub(crate) fn check_url(text: &str, plain_http: bool) -> Result<Url, Failure> {
     match url.scheme() {
         "https" => {}
         "http" if near || plain_http => {}
-        "http" => return Err(wrong("http would show your token to everybody on the way; `--plain-http` allows it")),
+        "http" => {
+            return Err(wrong(
+                "http would show your token to everybody on the way; `vpnctl context add --plain-http` allows it for a context",
+            ));
+        }
         _ => return Err(wrong("it begins with https:// or http://")),
     }
     if url.path() == "/" {

@@ -14,6 +14,12 @@ pub(crate) enum Failure {
     /// The server refused, and changed nothing.
     #[error("{0}")]
     Refused(String),
+    /// A second person has to approve it first.
+    #[error("{0}")]
+    Waits(String),
+    /// There was an answer that cannot be read, or is not whole: asking again brings the same.
+    #[error("{0}")]
+    Odd(String),
     /// There was no answer, or one that only says that there is none just now.
     #[error("{message}")]
     Unanswered {
@@ -44,9 +50,11 @@ pub(crate) const EXIT_CODES: &str = "Exit codes:
   1  the job failed or was canceled; for health: something is not well
   2  the command or its configuration is not right; nothing was asked
   3  refused, and nothing was changed
-  4  no answer: the server cannot be reached, or cannot work just now, or --timeout has passed
+  4  no answer that helps: the server cannot be reached, or cannot work just now, or says what vpnctl
+     does not know, or --timeout has passed
   5  no token, or one that is wrong or has ended
-  6  a file of this machine cannot be read or written";
+  6  a file of this machine cannot be read or written
+  7  it was asked for, and waits until a second person approves it";
 
 impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
@@ -55,13 +63,14 @@ impl Failure {
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
             Self::Refused(_) => 3,
-            Self::Unanswered { .. } => 4,
+            Self::Unanswered { .. } | Self::Odd(_) => 4,
             Self::Unauthenticated(_) => 5,
             Self::Local { .. } => 6,
+            Self::Waits(_) => 7,
         }
     }
 
-    /// No answer, and certainly nothing done.
+    /// No answer, and certainly nothing done. It may come if asked again.
     pub(crate) fn unanswered(message: impl Into<String>) -> Self {
         Self::Unanswered { message: message.into(), perhaps_done: false }
     }
@@ -78,6 +87,7 @@ impl Failure {
             Self::Unanswered { message, perhaps_done: true } => {
                 Self::Unanswered { message: format!("{message}\n{advice}"), perhaps_done: true }
             }
+            Self::Odd(message) => Self::Odd(format!("{message}\n{advice}")),
             other => other,
         }
     }
@@ -97,8 +107,10 @@ mod tests {
             Failure::unanswered(""),
             Failure::Unauthenticated(String::new()),
             Failure::Local { what: String::new(), source: io::ErrorKind::NotFound.into() },
+            Failure::Waits(String::new()),
         ];
-        let told: Vec<&str> = EXIT_CODES.lines().skip(1).map(|line| &line[2..3]).collect();
+        let told = EXIT_CODES.lines().skip(1).map(|line| &line[2..3]);
+        let told: Vec<&str> = told.filter(|code| *code != " ").collect();
         let known: Vec<String> = failures.iter().map(|failure| failure.exit_code().to_string()).collect();
         assert_eq!(told, known);
     }

@@ -90,7 +90,7 @@ impl<'a, Q: Resumable> Follow<'a, Q> {
             match events.take() {
                 Some(Event::Complete) => return Ok(None),
                 Some(Event::Next(data)) => {
-                    let event = api::parse(&data).ok_or_else(|| Failure::unanswered("an event is no answer"))?;
+                    let event = api::parse(&data).ok_or_else(|| Failure::Odd("an event is no answer".to_owned()))?;
                     return event.map(Some);
                 }
                 None => {}

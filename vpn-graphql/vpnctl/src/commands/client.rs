@@ -196,7 +196,7 @@ impl Create {
         let input = create_client::CreateClientInput { name: self.name, server_id, idempotency_key: Some(key.clone()) };
         let asked = api.ask::<CreateClient>(create_client::Variables { input }).await;
         let payload = asked.map_err(|failure| failure.if_perhaps_done(&advice(&key)))?.create_client;
-        output.one(&api::taken(payload.client, &payload.user_errors)?, WHOLE)
+        output.one(&api::taken(payload.client, &payload.approval, &payload.user_errors)?, WHOLE)
     }
 }
 
@@ -216,7 +216,7 @@ impl Provision {
         };
         let asked = api.ask::<ProvisionClient>(provision_client::Variables { input }).await;
         let payload = asked.map_err(|failure| failure.if_perhaps_done(&advice(&key)))?.provision_client;
-        let job = api::taken(payload.job, &payload.user_errors)?;
+        let job = api::taken(payload.job, &payload.approval, &payload.user_errors)?;
         wait::show(api, output, &job.id, &self.wait).await
     }
 }
@@ -229,7 +229,7 @@ impl Revoke {
             revoke_client::RevokeClientInput { client_id, reason: self.reason, idempotency_key: Some(key.clone()) };
         let asked = api.ask::<RevokeClient>(revoke_client::Variables { input }).await;
         let payload = asked.map_err(|failure| failure.if_perhaps_done(&advice(&key)))?.revoke_client;
-        let job = api::taken(payload.job, &payload.user_errors)?;
+        let job = api::taken(payload.job, &payload.approval, &payload.user_errors)?;
         wait::show(api, output, &job.id, &self.wait).await
     }
 }
@@ -269,5 +269,5 @@ async fn deliver(api: &Api, client_id: String) -> Result<String, Failure> {
     if payload.has_private_key == Some(false) {
         output::note("The private key is not in this profile: put in the one that the request was made with");
     }
-    api::taken(payload.profile, &payload.user_errors)
+    api::taken(payload.profile, &(), &payload.user_errors)
 }

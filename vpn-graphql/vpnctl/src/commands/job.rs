@@ -87,7 +87,7 @@ impl Job {
                 let input = retry_job::RetryJobInput { job_id: job, idempotency_key: Some(key.clone()) };
                 let asked = api.ask::<RetryJob>(retry_job::Variables { input }).await;
                 let payload = asked.map_err(|failure| failure.if_perhaps_done(&advice(&key)))?.retry_job;
-                let job = api::taken(payload.job, &payload.user_errors)?;
+                let job = api::taken(payload.job, &payload.approval, &payload.user_errors)?;
                 wait::show(api, output, &job.id, &wait).await
             }
         }

@@ -71,7 +71,7 @@ impl Server {
                 let server_id = input::server_id(api, &server).await?;
                 let input = pin_host_key::PinHostKeyInput { server_id, fingerprint };
                 let payload = api.ask::<PinHostKey>(pin_host_key::Variables { input }).await?.pin_host_key;
-                output.list(&[api::taken(payload.server, &payload.user_errors)?], SERVER)
+                output.list(&[api::taken(payload.server, &payload.approval, &payload.user_errors)?], SERVER)
             }
         }
     }
@@ -92,6 +92,6 @@ impl Register {
         };
         let asked = api.ask::<RegisterServer>(register_server::Variables { input }).await;
         let payload = asked.map_err(|failure| failure.if_perhaps_done(&advice(&key)))?.register_server;
-        output.list(&[api::taken(payload.server, &payload.user_errors)?], SERVER)
+        output.list(&[api::taken(payload.server, &payload.approval, &payload.user_errors)?], SERVER)
     }
 }

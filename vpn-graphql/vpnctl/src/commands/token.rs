@@ -69,7 +69,7 @@ impl Token {
             Self::Revoke { token } => {
                 let input = revoke_token::RevokeTokenInput { token_id: token };
                 let payload = api.ask::<RevokeToken>(revoke_token::Variables { input }).await?.revoke_token;
-                output.list(&[api::taken(payload.token, &payload.user_errors)?], ROW)
+                output.list(&[api::taken(payload.token, &(), &payload.user_errors)?], ROW)
             }
         }
     }
@@ -100,26 +100,33 @@ impl Create {
         if let (Err(_), Some((_, path))) = (&made, &file) {
             std::fs::remove_file(path).map_err(Failure::file("removing", path))?;
         }
-        let (row, secret) = made?;
+        // Of one that waits for a second person, too: it is given this once.
+        let Made { row, secret } = made?;
         if let Some((file, path)) = &mut file {
             let written = writeln!(file, "{secret}").and_then(|()| file.sync_all());
             written.map_err(Failure::file("the token was made and is lost: revoke it; writing", path))?;
-            return output.list(&[row], ROW);
+            return output.list(&[row?], ROW);
         }
         if output.is_json() {
-            return output.one(&serde_json::json!({ "token": row, "secret": secret }), &[]);
+            let shown = serde_json::json!({ "token": row.as_ref().ok(), "secret": secret });
+            output.one(&shown, &[])?;
+            return row.map(drop);
         }
-        output::note(&format!("{} of {}; it is shown this once:", row.id, row.principal));
-        output::print(&format!("{secret}\n"))
+        if let Ok(row) = &row {
+            output::note(&format!("{} of {}; it is shown this once:", row.id, row.principal));
+        }
+        output::print(&format!("{secret}\n"))?;
+        row.map(drop)
     }
 }
 
-async fn make(
-    api: &Api,
-    principal: String,
-    role: Role,
-    days: u32,
-) -> Result<(create_token::CreateTokenCreateTokenToken, String), Failure> {
+/// A token, and what is kept of it: nothing yet, while a second person has to approve it.
+struct Made {
+    row: Result<create_token::CreateTokenCreateTokenToken, Failure>,
+    secret: String,
+}
+
+async fn make(api: &Api, principal: String, role: Role, days: u32) -> Result<Made, Failure> {
     let role = match role {
         Role::Viewer => create_token::Role::VIEWER,
         Role::Operator => create_token::Role::OPERATOR,
@@ -130,6 +137,9 @@ async fn make(
     let asked = api.ask::<CreateToken>(create_token::Variables { input }).await;
     let advice = "It may have been made all the same: look for it with `vpnctl token list`, and revoke what nobody has";
     let payload = asked.map_err(|failure| failure.if_perhaps_done(advice))?.create_token;
-    let secret = payload.secret;
-    api::taken(payload.token.zip(secret), &payload.user_errors)
+    let row = api::taken(payload.token, &payload.approval, &payload.user_errors);
+    match payload.secret {
+        Some(secret) => Ok(Made { row, secret }),
+        None => Err(row.err().unwrap_or_else(|| Failure::Odd("the server gave no secret".to_owned()))),
+    }
 }
