@@ -46,20 +46,21 @@ async def ask(session, operation, **variables):
 
 
 async def watch(client, id, wanted):
-    """Follows the client until it has this status. A lost connection is taken up where it was lost."""
-    cursor = None
+    """Follows the client until it has this status.
+
+    A program that is to outlive a lost connection keeps `cursor`, and hands it back as `after`."""
     request = OPERATIONS["WatchClient"]
-    while True:
-        request.variable_values = {"id": id, "after": cursor}
-        async with client as session:
-            async for event in session.subscribe(request):
-                event = event["clientStatus"]
-                cursor, job = event["cursor"], event["job"] or {}
-                print(f"{event['status']:<12} {job.get('kind') or ''} {job.get('state') or ''} {job.get('step') or ''}".rstrip())
-                if event["status"] == wanted:
-                    return
-                if job.get("state") == "FAILED":
-                    raise Refused(job["lastError"])
+    request.variable_values = {"id": id, "after": None}
+    async with client as session:
+        async for event in session.subscribe(request):
+            event = event["clientStatus"]
+            job = event["job"] or {}
+            print(f"{event['status']:<12} {job.get('kind') or ''} {job.get('state') or ''} {job.get('step') or ''}".rstrip())
+            if event["status"] == wanted:
+                return
+            if job.get("state") == "FAILED":
+                raise Refused(job["lastError"])
+    raise Refused("the events ended")
 
 
 async def main():

@@ -3,7 +3,7 @@
 //! In production the documents of an application are known when it is built. A server that is given
 //! their list refuses every other one before it parses it, whoever asks.
 
-use std::{collections::HashMap, fmt::Write as _, path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use async_graphql::ServerError;
 use sha2::{Digest as _, Sha256};
@@ -57,20 +57,20 @@ impl Operations {
     ///
     /// # Errors
     /// When the file cannot be read, or its list is not as [`Self::parse`] wants it.
-    pub fn read(path: &Path) -> Result<Self, OperationsError> {
+    pub fn read(path: &Path, limits: &DocumentLimits) -> Result<Self, OperationsError> {
         let unreadable = |source| OperationsError::Unreadable { path: path.display().to_string(), source };
-        Self::parse(&std::fs::read_to_string(path).map_err(unreadable)?)
+        Self::parse(&std::fs::read_to_string(path).map_err(unreadable)?, limits)
     }
 
-    /// The same from its text. Every document must be within the usual limits, and have its own name.
-    pub fn parse(text: &str) -> Result<Self, OperationsError> {
+    /// The same from its text. Every document must be within the server's limits, and have its own name.
+    pub fn parse(text: &str, limits: &DocumentLimits) -> Result<Self, OperationsError> {
         let listed: HashMap<String, String> = serde_json::from_str(text)?;
         for (named, document) in &listed {
             let is = name_of(document);
             if *named != is {
                 return Err(OperationsError::Misnamed { named: named.clone(), is });
             }
-            guard::look_over(document, &DocumentLimits::default())
+            guard::look_over(document, limits)
                 .map_err(|error| OperationsError::Refused { named: named.clone(), why: error.message })?;
         }
         Ok(Self(Arc::new(listed)))
@@ -121,10 +121,7 @@ impl Asked {
 }
 
 fn name_of(document: &str) -> String {
-    Sha256::digest(document).iter().fold(String::with_capacity(64), |mut name, byte| {
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
+    hex::encode(Sha256::digest(document))
 }
 
 #[cfg(test)]
@@ -138,7 +135,7 @@ mod tests {
     #[test]
     fn a_listed_operation_is_found_by_its_text_and_by_its_name() {
         let (document, name) = ("{ viewer { role } }", name_of("{ viewer { role } }"));
-        let listed = Operations::parse(&list(&[(&name, document)])).expect("a list");
+        let listed = Operations::parse(&list(&[(&name, document)]), &DocumentLimits::default()).expect("a list");
         assert_eq!(listed.count(), 1);
         for asked in [
             Asked::Document(document.to_owned()),
@@ -160,9 +157,23 @@ mod tests {
             (list(&[("00", "{ a }")]), "make the list again"),
             (list(&[(&broken, "{")]), "none that this server runs"),
         ] {
-            let error = Operations::parse(&text).expect_err("wrong").to_string();
+            let error = Operations::parse(&text, &DocumentLimits::default()).expect_err("wrong").to_string();
             assert!(error.contains(told), "{error}");
         }
-        assert!(Operations::read(Path::new("/nowhere")).expect_err("none").to_string().contains("/nowhere"));
+        assert!(
+            Operations::read(Path::new("/nowhere"), &DocumentLimits::default())
+                .expect_err("none")
+                .to_string()
+                .contains("/nowhere")
+        );
+    }
+
+    #[test]
+    fn what_the_server_would_refuse_always_is_refused_at_the_start() {
+        let document = "{ __schema { queryType { name } } }";
+        let text = list(&[(&name_of(document), document)]);
+        let closed = DocumentLimits { introspect: false, ..DocumentLimits::default() };
+        assert!(matches!(Operations::parse(&text, &closed), Err(OperationsError::Refused { .. })));
+        assert!(Operations::parse(&text, &DocumentLimits::default()).is_ok());
     }
 }

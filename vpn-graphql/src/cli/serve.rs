@@ -42,10 +42,11 @@ impl Serve {
             graphiql: config.graphiql,
             allowed_origins: config.allowed_origins,
             trusted_proxies: config.trusted_proxies,
-            operations: config.operations.as_deref().map(Operations::read).transpose()?,
             ..HttpOptions::default()
         };
         options.limits.document.introspect = config.introspection;
+        let listed = config.operations.as_deref().map(|file| Operations::read(file, &options.limits.document));
+        options.operations = listed.transpose()?;
         if let Some(listed) = &options.operations {
             tracing::info!(operations = listed.count(), "only the operations of the list are run");
         }

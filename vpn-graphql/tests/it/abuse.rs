@@ -8,7 +8,7 @@
 use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 use vpn_core::domain::Role;
-use vpn_graphql::{HttpOptions, Lifetime, Operations, routes};
+use vpn_graphql::{DocumentLimits, HttpOptions, Lifetime, Operations, routes};
 
 use crate::{
     server::Server,
@@ -114,7 +114,8 @@ async fn no_answer_carries_traces_or_what_is_inside() {
 async fn a_server_with_a_list_of_operations_runs_no_others() {
     const LISTED: &str = "query Hello($name: String) { hello(name: $name) }";
     const NAME: &str = "4ceaff872f41e40384e91b30e1a76100d149e25f3ee10aef88a1a7e308869a67";
-    let operations = Operations::parse(&json!({ NAME: LISTED }).to_string()).expect("a list");
+    let operations =
+        Operations::parse(&json!({ NAME: LISTED }).to_string(), &DocumentLimits::default()).expect("a list");
     let options = HttpOptions { operations: Some(operations), ..HttpOptions::default() };
     let router = routes(TinyApi::new(), options, Lifetime::default());
     let ask = async |body: Value| send(&router, post(body.to_string(), &[])).await;
@@ -149,6 +150,6 @@ fn what_vpnctl_asks_can_be_listed_as_it_is() {
     use sha2::Digest as _;
     let document = include_str!("../../vpnctl/operations.graphql");
     let name = hex::encode(sha2::Sha256::digest(document));
-    let listed = Operations::parse(&json!({ name: document }).to_string());
+    let listed = Operations::parse(&json!({ name: document }).to_string(), &DocumentLimits::default());
     assert_eq!(listed.map(|listed| listed.count()).ok(), Some(1));
 }

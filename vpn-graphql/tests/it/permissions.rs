@@ -193,8 +193,5 @@ async fn other_peoples_tokens_need_more() {
             person.ask("{ viewer { role } }", json!({})).await["errors"][0]["extensions"]["code"],
             "UNAUTHENTICATED"
         );
-        if role == Role::Admin {
-            break;
-        }
     }
 }

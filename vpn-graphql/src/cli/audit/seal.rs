@@ -52,7 +52,10 @@ impl SealOldest {
         };
         let plan = match plan_seal(&store, up_to, &self.to, checkpoints).await {
             // That was the sealing which is now done.
-            Err(SealError::Nothing { .. }) if left > 0 => return Ok(()),
+            Err(SealError::Nothing { .. }) if left > 0 => {
+                store.close().await;
+                return Ok(());
+            }
             other => other?,
         };
         tell(&plan);
