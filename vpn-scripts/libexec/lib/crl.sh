@@ -11,7 +11,16 @@ verb_crl() {
   reply_send
 }
 
-# crl_publish renew | ensure SERIAL | look. Sets crl_number and crl_next.
+# Verb published: which serials the CRL in force has, a page from the one that was asked for.
+verb_published() {
+  crl_publish list "$serial"
+  reply_begin
+  reply_field crl_number "$crl_number"
+  reply_field next "$crl_word"
+  reply_file tmp/list
+}
+
+# crl_publish renew | ensure SERIAL | look | list SERIAL. Sets crl_number, crl_next and crl_word.
 crl_publish() {
   conf_read
   crl_said=$(perl "$lib/../crl" "$PWD" "$conf_crl_days" "${conf_openvpn_user:-root}" "$@") || die 70 'the crl helper failed; its message is on standard error'
@@ -25,6 +34,7 @@ crl_publish() {
   esac
   crl_said=${crl_said#0 }
   crl_number=${crl_said%% *}
+  crl_word=${crl_said##* }
   crl_next=${crl_said#* }
   crl_next=${crl_next% *}
 }

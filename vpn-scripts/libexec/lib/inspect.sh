@@ -12,17 +12,20 @@ verb_hello() {
   unset IFS
   # shellcheck disable=SC2086 # one argument per byte
   hello_ca=$(printf '%02x' $hello_bytes)
+  # OpenVPN may run with a file that is lost by now; check has its own words for that.
+  hello_config=$(sha256sum server/openvpn.conf 2>/dev/null) || hello_config=missing
   crl_read_number
   crl_next_update pub/crl.pem
   reply_begin
   reply_field version 1
-  reply_field capabilities issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check,ccd,ends,proofs
+  reply_field capabilities issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check,ccd,ends,proofs,published
   reply_field host_id "$conf_host_id"
   reply_field ca_sha256 "$hello_ca"
   reply_field crl_number "$crl_number"
   reply_field crl_next_update "$crl_next"
   reply_field ca_not_after "$inspect_ca"
   reply_field server_not_after "$inspect_server"
+  reply_field config_sha256 "${hello_config%% *}"
   reply_send
 }
 

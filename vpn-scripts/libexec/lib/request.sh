@@ -84,7 +84,7 @@ request_check() {
     issue) request_takes='client job fence attempt name serial' ;;
     sign) request_takes='client job fence attempt name serial days csr' ;;
     ack | revoke | kill) request_takes='client job fence attempt name serial' ;;
-    inventory) request_takes=serial ;;
+    inventory | published) request_takes=serial ;;
     hello | crl | list | sessions | check) request_takes= ;;
     *)
       verb=
@@ -185,10 +185,13 @@ request_name() {
   [ "${#name}" -le 64 ] || die 64 'name is longer than 64 characters'
 }
 
-# 128 bits; the first digit keeps the ASN.1 integer positive and of fixed length.
+# 128 bits; the first digit keeps the ASN.1 integer positive and of fixed length. Where a page
+# begins may be any.
 request_serial() {
-  case $serial in
-    [!1-7]* | *[!0-9A-F]*) die 64 'serial must be 32 upper-case hex digits, the first from 1 to 7' ;;
+  case $verb,$serial in
+    *,*[!0-9A-F]*) die 64 'serial must be 32 upper-case hex digits' ;;
+    inventory,* | published,* | *,[1-7]*) ;;
+    *) die 64 'serial must be 32 upper-case hex digits, the first from 1 to 7' ;;
   esac
   [ "${#serial}" -eq 32 ] || die 64 'serial must be 32 upper-case hex digits, the first from 1 to 7'
 }
