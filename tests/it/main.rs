@@ -5,6 +5,8 @@ mod audit;
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod drift;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod faults;

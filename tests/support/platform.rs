@@ -257,5 +257,6 @@ pub(crate) fn hurried() -> worker::Options {
         },
         // Tests count the requests of jobs.
         watch: None,
+        drift: None,
     }
 }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Ambient,
+    drift::Inspector,
     events::Events,
     host::Hosts,
     jobs::{JobPolicy, Runner, SweepPolicy, Sweeper},
@@ -14,7 +15,7 @@ use crate::{
     queue::{Bell, WorkerOptions, answer_rings},
     store::{Store, StoreError},
     vault::Vault,
-    watch::{WatchPolicy, Watcher},
+    watch::{DriftWatcher, WatchPolicy, Watcher},
 };
 
 /// Redis answers the queue within this time, or is in trouble.
@@ -54,6 +55,8 @@ pub struct Options {
     pub sweep: SweepPolicy,
     /// How often the VPN hosts are looked at; `None`: never.
     pub watch: Option<WatchPolicy>,
+    /// How often they are compared with the database; `None`: never.
+    pub drift: Option<WatchPolicy>,
 }
 
 impl Default for Options {
@@ -65,6 +68,7 @@ impl Default for Options {
             jobs: JobPolicy::default(),
             sweep: SweepPolicy::default(),
             watch: Some(WatchPolicy::default()),
+            drift: Some(WatchPolicy { every: DriftWatcher::EVERY }),
         }
     }
 }
@@ -89,6 +93,7 @@ impl Options {
             sweep: SweepPolicy { every: lease / 15, unanswered: lease, unanswered_when_busy: lease * 3 },
             // Tests count the requests of jobs.
             watch: None,
+            drift: None,
             ..self
         }
     }
@@ -132,6 +137,10 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
         let watcher = Watcher { store: runner.store.clone(), hosts: runner.hosts.clone(), policy };
         tokio::spawn(watcher.run(stop.clone()))
     });
+    let comparing = options.drift.map(|policy| {
+        let inspector = Inspector { store: runner.store.clone(), hosts: runner.hosts.clone() };
+        tokio::spawn(DriftWatcher { inspector, policy }.run(stop.clone()))
+    });
     let settings = WorkerOptions { concurrency: options.concurrency, drain: options.drain };
     tracing::info!(worker.concurrency = options.concurrency, "the worker is ready");
     answer_rings(&url, queue, &ambient, Arc::new(runner), settings, stop).await;
@@ -141,9 +150,9 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
         // Redis or the database hangs; what the round was about to do is done by another sweeper.
         Err(_) => sweeping.abort(),
     }
-    if let Some(watching) = watching {
-        // What it had begun is looked at by another worker.
-        watching.abort();
+    for task in [watching, comparing].into_iter().flatten() {
+        // What it had begun is done by another worker.
+        task.abort();
     }
     tracing::info!("the worker has stopped");
     Ok(())

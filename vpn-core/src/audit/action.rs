@@ -97,6 +97,8 @@ pub enum Action {
     ServerReconciled,
     /// What the database has of a client was brought level with what its VPN host says.
     ClientReconciled,
+    /// The configuration that OpenVPN has on a VPN host was confirmed.
+    ConfigurationConfirmed,
     /// A client was recorded.
     ClientCreated,
     /// Something happened to a job.
@@ -142,6 +144,7 @@ impl Action {
             Self::ServerRetired,
             Self::ServerReconciled,
             Self::ClientReconciled,
+            Self::ConfigurationConfirmed,
             Self::ClientCreated,
             Self::ProfileDelivered,
             Self::LinkCreated,
@@ -173,6 +176,7 @@ impl Action {
             Self::ServerRetired => "a VPN host is gone, for good",
             Self::ServerReconciled => "the database was brought level with what a VPN host says",
             Self::ClientReconciled => "so was what it has of this client",
+            Self::ConfigurationConfirmed => "the configuration that OpenVPN has on a VPN host was confirmed",
             Self::ClientCreated => "a client was recorded",
             Self::ProfileDelivered => "a profile was handed out; the platform no longer has it",
             Self::LinkCreated => "a link to a profile was made; with it, it can be taken without a token",
@@ -207,6 +211,7 @@ impl Action {
             Self::ServerRetired => "server.retired",
             Self::ServerReconciled => "server.reconciled",
             Self::ClientReconciled => "client.reconciled",
+            Self::ConfigurationConfirmed => "server.configuration_confirmed",
             Self::ClientCreated => "client.created",
             Self::ProfileDelivered => "profile.delivered",
             Self::LinkCreated => "link.created",

@@ -46,6 +46,18 @@ pub struct HostFacts {
     pub crl_number: u64,
     /// When that CRL ends, in seconds since the epoch. OpenVPN refuses everybody from then on.
     pub crl_next_update: i64,
+    /// SHA-256 of the OpenVPN server's configuration file, in hexadecimal digits, or `missing`; `None` from a host
+    /// whose scripts are older.
+    #[serde(default)]
+    pub config_sha256: Option<String>,
+}
+
+impl HostFacts {
+    /// Whether the host can tell what its CRL really has.
+    #[must_use]
+    pub fn tells_what_is_published(&self) -> bool {
+        self.capabilities.iter().any(|it| it == "published")
+    }
 }
 
 /// Whether there is an OpenVPN server to be asked about sessions.

@@ -59,6 +59,13 @@ impl Request {
         request
     }
 
+    /// A page of what the CRL in force has, from this serial on.
+    pub(super) fn published(from: &str) -> Self {
+        let mut request = Self::new("published");
+        request.line("serial", from);
+        request
+    }
+
     pub(super) fn hello() -> Self {
         Self::new("hello")
     }

@@ -1,12 +1,17 @@
 //! What would have to be done.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use super::{ReconcileError, Reconciler};
 use crate::{
     clock::Timestamp,
-    domain::{Client, ClientId, ClientStatus, CommonName, FencingToken, Job, JobKind, Serial, Server, ServerId},
-    host::{HostRecord, RecordState},
+    domain::{
+        Client, ClientId, ClientStatus, CommonName, FencingToken, HostRecord, Job, JobKind, RecordState, Serial,
+        Server, ServerId,
+    },
     store::{ClientFilter, PageRequest},
 };
 
@@ -45,7 +50,7 @@ pub enum Act {
     /// The host has issued, and handed out the key; the database has neither profile nor certificate: it
     /// is revoked.
     RevokeLost,
-    /// The database has it revoked, the host has not.
+    /// The database has it revoked; the host has not, or its CRL has not, or its session is still open.
     RevokeAgain,
     /// The same as [`Act::RevokeLost`], and a person has decided to keep it.
     Activate,
@@ -86,7 +91,10 @@ impl Act {
                 "revoke: the host has issued its certificate, and the database has no profile of it; whoever has \
                  that profile can connect (--adopt: make it active instead)"
             }
-            Self::RevokeAgain => "revoke on the host: the database has it revoked, the host has not",
+            Self::RevokeAgain => {
+                "revoke on the host: the database has it revoked; the host has not, or its CRL has not, or it is still \
+                 connected"
+            }
             Self::Activate => "make active: the host has issued its certificate, and the profile was handed out",
             Self::RaiseFence => "raise its fence: the host is ahead",
             Self::Missing => {
@@ -137,12 +145,28 @@ struct Known {
     has_profile: bool,
 }
 
+/// What the host shows of what it knows, where its scripts are new enough to tell.
+#[derive(Default)]
+struct Shown {
+    published: Option<HashMap<Serial, i64>>,
+    /// Names that are connected, and that no client which is not revoked has.
+    shut_out: HashSet<CommonName>,
+}
+
+impl Shown {
+    /// Whether the client, which the host has revoked, is let in all the same.
+    fn lets_in(&self, client: &Client) -> bool {
+        let is_missing = self.published.as_ref().is_some_and(|published| !published.contains_key(&client.serial));
+        is_missing || self.shut_out.contains(&client.name)
+    }
+}
+
 impl Reconciler {
     /// Compares. The host is asked first: what happens meanwhile is then newer in the database, and
     /// nothing for this to put right.
     pub async fn plan(&self, server: Server, adopt: bool) -> Result<Plan, ReconcileError> {
         let begun = self.runner.store.begin().await?.at();
-        let records = self.runner.hosts.inventory(&server).await?;
+        let (records, shown) = self.shown(&server).await?;
         let mut on_host: HashMap<String, HostRecord> =
             records.into_iter().map(|record| (record.serial.as_str().to_owned(), record)).collect();
         let mut plan = Plan { server, findings: Vec::new(), level: 0 };
@@ -152,7 +176,7 @@ impl Reconciler {
             page.after = known.last().map(|known| known.client.id);
             for known in known {
                 let record = on_host.remove(known.client.serial.as_str());
-                match compare(&known, record.as_ref(), begun, adopt) {
+                match compare(&known, record.as_ref(), &shown, begun, adopt) {
                     Some(finding) => plan.findings.push(finding),
                     None => plan.level += 1,
                 }
@@ -164,6 +188,21 @@ impl Reconciler {
         plan.findings.extend(on_host.into_values().filter_map(|record| unknown(record, adopt)));
         plan.findings.sort_by_key(|finding| (finding.act, finding.client_id));
         Ok(plan)
+    }
+
+    async fn shown(&self, server: &Server) -> Result<(Vec<HostRecord>, Shown), ReconcileError> {
+        let hosts = &self.runner.hosts;
+        if !hosts.hello(server).await?.tells_what_is_published() {
+            return Ok((hosts.inventory(server).await?, Shown::default()));
+        }
+        let view = hosts.view(server).await?;
+        let connected: Vec<CommonName> = view.sessions.list.iter().filter_map(|it| it.name.parse().ok()).collect();
+        let holders = self.runner.store.read().await?.clients_by_name(server.id, &connected).await?;
+        let mut shut_out: HashSet<CommonName> = connected.into_iter().collect();
+        for holder in holders {
+            shut_out.remove(&holder.name);
+        }
+        Ok((view.records, Shown { published: Some(view.published), shut_out }))
     }
 
     async fn known(
@@ -186,14 +225,20 @@ impl Reconciler {
     }
 }
 
-fn compare(known: &Known, record: Option<&HostRecord>, begun: Timestamp, adopt: bool) -> Option<Finding> {
+fn compare(
+    known: &Known,
+    record: Option<&HostRecord>,
+    shown: &Shown,
+    begun: Timestamp,
+    adopt: bool,
+) -> Option<Finding> {
     let client = &known.client;
     let state = record.map(|record| record.state);
     let fences = (client.fence, record.map_or(FencingToken::ZERO, |record| record.fence));
     let is_behind = fences.0 < fences.1;
     let being_revoked = known.open.iter().any(|job| job.kind() == JobKind::Revoke);
     let act = match (client.status(), state) {
-        (ClientStatus::Revoked, Some(RecordState::Revoked)) => None,
+        (ClientStatus::Revoked, Some(RecordState::Revoked)) if !shown.lets_in(client) => None,
         // What was revoked after the host was asked is none of its lag.
         (ClientStatus::Revoked, _) => client.revoked_at().is_some_and(|at| at < begun).then_some(Act::RevokeAgain),
         (_, Some(RecordState::Revoked)) if being_revoked && !is_behind => None,

@@ -36,6 +36,8 @@ export default [
               'QueueHealth',
               'RevocationEvidence',
               'ServerContact',
+              'ServerDifference',
+              'ServerDrift',
               'UserError',
               'Viewer',
               'VpnSession',

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::domain::{ClientId, CommonName, FencingToken, Invalid, Serial};
+use super::{ClientId, CommonName, FencingToken, Invalid, Serial};
 
 /// What became of a serial on its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
