@@ -52,7 +52,17 @@ crl_log() {
     crl_hex=${crl_hex}3${crl_left%"$crl_rest"}
     crl_left=$crl_rest
   done
-  printf '30210210%s170D%s5A\n' "$1" "$crl_hex" >>revoked.log || write_failed
+  crl_integer "$1"
+  printf '30%02X02%02X%s170D%s5A\n' "$((crl_bytes + 17))" "$crl_bytes" "$crl_integer" "$crl_hex" >>revoked.log || write_failed
+}
+
+# crl_integer SERIAL: as certificates have it, positive and in as few bytes as it needs, into
+# crl_integer, and how many into crl_bytes.
+crl_integer() {
+  crl_integer=$1
+  while [ "${#crl_integer}" -gt 2 ] && [ "${crl_integer#00}" != "$crl_integer" ]; do crl_integer=${crl_integer#00}; done
+  case $crl_integer in [89A-F]*) crl_integer=00$crl_integer ;; esac
+  crl_bytes=$((${#crl_integer} / 2))
 }
 
 # crl_holds FILE. "openssl crl" ends with 0 when the signature is wrong:

@@ -8,6 +8,8 @@
 #   revoked    for good
 #   live       issued; its profile can be handed out whole
 #   forgotten  issued; its profile was acknowledged and its keys are gone from here
+#   adopted    issued by the PKI that was taken over; its keys were never here
+#   foreign    the same, but it can be no client; NAME is its name, with %XX for odd bytes
 #   bound      bound to a name and a client, and not issued
 #   seen       somebody came with a fence for it, nothing more
 # and FENCE is 0, NAME and CLIENT are - where the host does not know them.
@@ -16,7 +18,7 @@ inventory_page=1000
 
 verb_inventory() {
   write_empty tmp/serials
-  for inventory_directory in fence issued revoked; do
+  for inventory_directory in fence issued revoked foreign; do
     ls "$inventory_directory" >>tmp/serials || die 74 "the directory $inventory_directory cannot be read; check the disk"
   done
   # The serial that was asked for gets a line, so that its place can be found.
@@ -59,6 +61,10 @@ inventory_line() {
     [ ! -e "issued/$1" ] || inventory_issued "$1"
   elif [ -e "issued/$1" ]; then
     die 70 "intent/$1 is lost; restore it from the backup"
+  elif [ -e "foreign/$1" ]; then
+    read -r _ inventory_name <"foreign/$1" || :
+    inventory_line="foreign $1 $inventory_fence $inventory_name -"
+    return
   elif [ -e "fence/$1" ]; then
     inventory_state=seen
   else
@@ -72,6 +78,8 @@ inventory_line() {
 }
 
 inventory_issued() {
+  inventory_state=adopted
+  [ "$inventory_verb" != adopt ] || return 0
   inventory_state=live
   # A profile with the shared tls-crypt key and without a private one has nothing to forget.
   inventory_keys='^<(tls-crypt-v2|key)>$'
