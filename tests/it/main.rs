@@ -1,6 +1,8 @@
 //! The integration tests: one binary, so that services are started once.
 
 #[cfg(test)]
+mod adoption;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod backup;

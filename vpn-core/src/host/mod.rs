@@ -228,9 +228,10 @@ impl Hosts {
         }
     }
 
-    /// What the host knows of every serial. Many pages for a host with many; changes nothing.
+    /// What the host knows of every serial that the platform has chosen: all that an older one can tell. Many pages
+    /// for a host with many; changes nothing.
     pub async fn inventory(&self, server: &Server) -> Result<Vec<HostRecord>, HostError> {
-        self.pages(server, Request::inventory, str::parse).await
+        self.pages(server, Serial::LOWEST_CHOSEN, Request::inventory, str::parse).await
     }
 
     /// The serials that the CRL in force has, and when each was revoked, in seconds since the epoch. Read from the
@@ -241,7 +242,7 @@ impl Hosts {
             let (serial, seconds) = line.split_once(' ').ok_or_else(bad)?;
             Ok((serial.parse()?, seconds.parse().map_err(|_| bad())?))
         };
-        Ok(self.pages(server, Request::published, entry).await?.into_iter().collect())
+        Ok(self.pages(server, Serial::LOWEST, Request::published, entry).await?.into_iter().collect())
     }
 
     /// Everything that can be held against the database. An error when the host's scripts are too old to tell;
@@ -256,7 +257,7 @@ impl Hosts {
         };
         Ok(HostView {
             configuration,
-            records: self.inventory(server).await?,
+            records: self.pages(server, Serial::LOWEST, Request::inventory, str::parse).await?,
             published: self.published(server).await?,
             sessions: self.sessions(server).await?,
         })
@@ -266,10 +267,11 @@ impl Hosts {
     async fn pages<T>(
         &self,
         server: &Server,
+        from: &str,
         ask: impl Fn(&str) -> Request,
         read: impl Fn(&str) -> Result<T, Invalid>,
     ) -> Result<Vec<T>, HostError> {
-        let (mut lines, mut from) = (Vec::new(), Serial::LOWEST.to_owned());
+        let (mut lines, mut from) = (Vec::new(), from.to_owned());
         loop {
             let (reply, evidence) = self.call(server, ask(&from)).await?;
             let Some(next) = reply.field("next").map(str::to_owned) else {

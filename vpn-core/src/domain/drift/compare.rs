@@ -59,13 +59,12 @@ impl Comparison {
                 (!busy).then(|| Difference::RevokedOnHost { of: of(), asked: client.revocation.is_some() })
             }
             ClientStatus::Active => {
-                let is_there = matches!(state, Some(RecordState::Live | RecordState::Forgotten));
                 let was_active = client.activated_at().is_some_and(|at| at < self.begun);
-                (!is_there && was_active).then(|| Difference::CertificateMissing { of: of() })
+                (!is_issued(state) && was_active).then(|| Difference::CertificateMissing { of: of() })
             }
             ClientStatus::Pending => {
-                let is_there = matches!(state, Some(RecordState::Live | RecordState::Forgotten));
-                (is_there && !busy).then(|| Difference::NotActivated { of: of() })
+                let adopted = state == Some(RecordState::Adopted);
+                (is_issued(state) && !busy).then(|| Difference::NotActivated { of: of(), adopted })
             }
         };
         self.found.extend(difference);
@@ -99,6 +98,8 @@ impl Comparison {
     #[must_use]
     pub fn end(mut self, confirmed: Option<&str>) -> DriftReport {
         for (serial, record) in std::mem::take(&mut self.records) {
+            // It is told of as a certificate; its session is no other matter.
+            self.admitted.extend(record.foreign_name.clone());
             let is_published = self.published.contains_key(&serial);
             self.found.extend(unknown(record, is_published));
         }
@@ -123,6 +124,11 @@ impl Comparison {
     }
 }
 
+/// Whether the host has its certificate.
+const fn is_issued(state: Option<RecordState>) -> bool {
+    matches!(state, Some(RecordState::Live | RecordState::Forgotten | RecordState::Adopted))
+}
+
 fn revoked(state: Option<RecordState>, is_published: bool, of: impl Fn() -> Subject) -> Option<Difference> {
     match (state == Some(RecordState::Revoked), is_published) {
         (true, true) => None,
@@ -134,13 +140,16 @@ fn revoked(state: Option<RecordState>, is_published: bool, of: impl Fn() -> Subj
 /// A serial that SQL does not know.
 fn unknown(record: HostRecord, is_published: bool) -> Option<Difference> {
     let (name, client_id) = record.owner.unzip();
+    let common_name = record.foreign_name;
     let of = Subject { serial: record.serial, name, client_id };
     match record.state {
         RecordState::Seen => None,
         RecordState::Revoked => (!is_published).then_some(Difference::NotInCrl { of, buried: true }),
         // In the CRL all the same, it lets nobody in.
-        RecordState::Live | RecordState::Forgotten | RecordState::Bound => {
-            (!is_published).then_some(Difference::UnknownCertificate { of })
+        RecordState::Foreign => (!is_published).then_some(Difference::ForeignCertificate { of, common_name }),
+        RecordState::Live | RecordState::Forgotten | RecordState::Adopted | RecordState::Bound => {
+            let adopted = record.state == RecordState::Adopted;
+            (!is_published).then_some(Difference::UnknownCertificate { of, adopted })
         }
     }
 }

@@ -77,6 +77,15 @@ pub enum Difference {
     UnknownCertificate {
         /// Which.
         of: Subject,
+        /// Whether the host took it over from another PKI.
+        adopted: bool,
+    },
+    /// The host lets a certificate in that it took over, and that can be no client.
+    ForeignCertificate {
+        /// Which.
+        of: Subject,
+        /// Its common name, as the host tells it.
+        common_name: Option<String>,
     },
     /// The host has a client revoked that SQL has not.
     RevokedOnHost {
@@ -94,6 +103,8 @@ pub enum Difference {
     NotActivated {
         /// Whose.
         of: Subject,
+        /// Whether the host took it over from another PKI.
+        adopted: bool,
     },
     /// The host has seen a higher fencing token of a client than SQL has: it refuses the platform there.
     HostAhead {
@@ -124,6 +135,8 @@ pub enum DriftKind {
     UnknownSession,
     /// See [`Difference::UnknownCertificate`].
     UnknownCertificate,
+    /// See [`Difference::ForeignCertificate`].
+    ForeignCertificate,
     /// See [`Difference::RevokedOnHost`].
     RevokedOnHost,
     /// See [`Difference::CertificateMissing`].
@@ -148,6 +161,7 @@ impl DriftKind {
             Self::NotRevokedOnHost => "not_revoked_on_host",
             Self::UnknownSession => "unknown_session",
             Self::UnknownCertificate => "unknown_certificate",
+            Self::ForeignCertificate => "foreign_certificate",
             Self::RevokedOnHost => "revoked_on_host",
             Self::CertificateMissing => "certificate_missing",
             Self::NotActivated => "not_activated",
@@ -168,6 +182,7 @@ impl Difference {
             Self::NotRevokedOnHost { .. } => DriftKind::NotRevokedOnHost,
             Self::UnknownSession { .. } => DriftKind::UnknownSession,
             Self::UnknownCertificate { .. } => DriftKind::UnknownCertificate,
+            Self::ForeignCertificate { .. } => DriftKind::ForeignCertificate,
             Self::RevokedOnHost { .. } => DriftKind::RevokedOnHost,
             Self::CertificateMissing { .. } => DriftKind::CertificateMissing,
             Self::NotActivated { .. } => DriftKind::NotActivated,
@@ -184,10 +199,11 @@ impl Difference {
             Self::RevokedSession { of, .. }
             | Self::NotInCrl { of, .. }
             | Self::NotRevokedOnHost { of }
-            | Self::UnknownCertificate { of }
+            | Self::UnknownCertificate { of, .. }
+            | Self::ForeignCertificate { of, .. }
             | Self::RevokedOnHost { of, .. }
             | Self::CertificateMissing { of }
-            | Self::NotActivated { of }
+            | Self::NotActivated { of, .. }
             | Self::HostAhead { of } => Some(of),
             Self::UnknownSession { .. } | Self::SessionsUnknown | Self::ConfigurationChanged { .. } => None,
         }
@@ -198,6 +214,7 @@ impl Difference {
     pub fn subject(&self) -> String {
         match self {
             Self::UnknownSession { name, .. } => name.clone(),
+            Self::ForeignCertificate { of, common_name: Some(name) } => format!("{name} ({})", of.serial),
             Self::SessionsUnknown => "OpenVPN".to_owned(),
             Self::ConfigurationChanged { .. } => "server/openvpn.conf".to_owned(),
             other => other.certificate().map(ToString::to_string).unwrap_or_default(),
@@ -225,9 +242,16 @@ impl Difference {
             Self::UnknownSession { address, .. } => {
                 format!("somebody is connected from {address} under a name that no active client has")
             }
-            Self::UnknownCertificate { .. } => {
+            Self::UnknownCertificate { adopted: true, .. } => {
+                "the host took this certificate over from another PKI, and the platform does not know it".to_owned()
+            }
+            Self::UnknownCertificate { adopted: false, .. } => {
                 "the host has issued this certificate, and the platform does not know it".to_owned()
             }
+            Self::ForeignCertificate { .. } => "the host lets this certificate in, which it took over from another \
+                                                PKI, and it can be no client: its name does not fit, another one \
+                                                has it, or its file is lost"
+                .to_owned(),
             Self::RevokedOnHost { asked: false, .. } => {
                 "the host has this client revoked, and the platform has not".to_owned()
             }
@@ -259,20 +283,29 @@ impl Difference {
             | Self::NotInCrl { .. }
             | Self::NotRevokedOnHost { .. }
             | Self::RevokedOnHost { asked: false, .. }
+            | Self::NotActivated { adopted: true, .. }
             | Self::HostAhead { .. } => format!("vpn-worker reconcile --from-host {server} --apply"),
             Self::UnknownSession { .. } => "find out whose certificate it is. One of the host's records is named by \
                                             another difference, with its cure; otherwise somebody has signed it with \
                                             the CA's key: take that key for stolen, and set up a new host"
                 .to_owned(),
-            Self::UnknownCertificate { .. } => format!(
+            Self::UnknownCertificate { adopted: true, .. } => {
+                format!("vpn-worker reconcile --from-host {server} --adopt --apply makes it a client, as it is")
+            }
+            Self::UnknownCertificate { adopted: false, .. } => format!(
                 "vpn-worker reconcile --from-host {server} shows what would be done: with --apply it is revoked, with \
                  --adopt --apply it becomes a client"
+            ),
+            Self::ForeignCertificate { of, .. } => format!(
+                "create a client with a name that fits for whoever has it; then, as the host's account: setup --state \
+                 DIR --revoke-foreign {}",
+                of.serial
             ),
             Self::RevokedOnHost { asked: true, .. } => "retry the failed job: retryJob".to_owned(),
             Self::CertificateMissing { .. } => "if the host was set back, restore its state directory; otherwise \
                                                 revoke this client and create a new one"
                 .to_owned(),
-            Self::NotActivated { .. } => {
+            Self::NotActivated { adopted: false, .. } => {
                 "provision it again, which gives the same certificate: provisionClient. Or revoke it".to_owned()
             }
             Self::SessionsUnknown => {

@@ -42,7 +42,7 @@ fn client(name: &str, status: ClientStatus) -> Client {
 
 fn record(client: &Client, state: RecordState) -> HostRecord {
     let owner = Some((client.name.clone(), client.id));
-    HostRecord { serial: client.serial.clone(), state, fence: FencingToken::new(5), owner }
+    HostRecord { serial: client.serial.clone(), state, fence: FencingToken::new(5), owner, foreign_name: None }
 }
 
 fn view(records: Vec<HostRecord>, published: &[&Client], connected: &[&str]) -> HostView {
@@ -101,6 +101,22 @@ fn a_certificate_that_nobody_knows_is_named() {
     }
     let lost = differences(view(vec![record(&stranger, RecordState::Revoked)], &[], &[]), &[]);
     assert_eq!(lost, [(DriftKind::NotInCrl, about(&stranger))]);
+}
+
+#[test]
+fn a_certificate_that_was_taken_over_is_a_client_or_is_named() {
+    let active = client("ann", ClientStatus::Active);
+    assert_eq!(differences(view(vec![record(&active, RecordState::Adopted)], &[], &["ann"]), &[&active]), []);
+    let found = differences(view(vec![record(&active, RecordState::Adopted)], &[], &[]), &[]);
+    assert_eq!(found, [(DriftKind::UnknownCertificate, about(&active))]);
+    let foreign = || HostRecord {
+        owner: None,
+        foreign_name: Some("john.doe".to_owned()),
+        ..record(&active, RecordState::Foreign)
+    };
+    let found = differences(view(vec![foreign()], &[], &["john.doe"]), &[]);
+    assert_eq!(found, [(DriftKind::ForeignCertificate, format!("john.doe ({})", active.serial))]);
+    assert_eq!(differences(view(vec![foreign()], &[&active], &[]), &[]), []);
 }
 
 #[test]
@@ -218,11 +234,14 @@ fn a_report_survives_its_text_form_and_each_difference_has_a_message_and_a_cure(
         Difference::NotInCrl { of: named.clone(), buried: false },
         Difference::NotRevokedOnHost { of: named.clone() },
         Difference::UnknownSession { name: "x y".to_owned(), address },
-        Difference::UnknownCertificate { of },
+        Difference::UnknownCertificate { of: of.clone(), adopted: false },
+        Difference::UnknownCertificate { of, adopted: true },
+        Difference::ForeignCertificate { of: named.clone(), common_name: Some("john.doe".to_owned()) },
         Difference::RevokedOnHost { of: named.clone(), asked: true },
         Difference::RevokedOnHost { of: named.clone(), asked: false },
         Difference::CertificateMissing { of: named.clone() },
-        Difference::NotActivated { of: named.clone() },
+        Difference::NotActivated { of: named.clone(), adopted: false },
+        Difference::NotActivated { of: named.clone(), adopted: true },
         Difference::HostAhead { of: named },
         Difference::SessionsUnknown,
         Difference::ConfigurationChanged { confirmed: "aa".to_owned(), found: "missing".to_owned() },

@@ -157,6 +157,8 @@ pub(crate) enum DriftKind {
     UnknownSession,
     /// The host has issued a certificate that the platform does not know.
     UnknownCertificate,
+    /// The host lets a certificate in that it took over from another PKI, and that can be no client.
+    ForeignCertificate,
     /// The host has a client revoked that the platform has not.
     RevokedOnHost,
     /// The host has no certificate of an active client.
