@@ -27,6 +27,7 @@ verb_inventory() {
   sed -n "/^$serial\$/,\$p" tmp/unsorted >tmp/behind || write_failed
   head -n "$((inventory_page + 1))" tmp/behind >tmp/page || write_failed
 
+  inventory_profiles
   inventory_next=none
   inventory_count=0
   write_empty tmp/list
@@ -44,6 +45,17 @@ verb_inventory() {
   reply_begin
   reply_field next "$inventory_next"
   reply_file tmp/list
+}
+
+# Which profiles of the page still have keys, and which a key that all share: two processes, not two
+# for each serial.
+inventory_profiles() {
+  set -- /dev/null
+  while IFS= read -r inventory_serial; do
+    [ ! -e "issued/$inventory_serial" ] || set -- "$@" "issued/$inventory_serial"
+  done <tmp/page
+  inventory_keys=$(grep -lE '^<(tls-crypt-v2|key)>$' "$@") || [ $? -eq 1 ] || die 74 'a profile in issued cannot be read; check the disk'
+  inventory_shared=$(grep -l '^<tls-crypt>$' "$@") || [ $? -eq 1 ] || die 74 'a profile in issued cannot be read; check the disk'
 }
 
 # inventory_line SERIAL: sets inventory_line, to nothing if the host does not know it.
@@ -80,12 +92,9 @@ inventory_line() {
 inventory_issued() {
   inventory_state=adopted
   [ "$inventory_verb" != adopt ] || return 0
-  inventory_state=live
+  inventory_state=forgotten
+  case $NL$inventory_keys$NL in *"${NL}issued/$1$NL"*) inventory_state=live ;; esac
   # A profile with the shared tls-crypt key and without a private one has nothing to forget.
-  inventory_keys='^<(tls-crypt-v2|key)>$'
-  [ "$inventory_verb" = issue ] || inventory_keys='^<tls-crypt(-v2)?>$'
-  grep -Eq "$inventory_keys" "issued/$1" || {
-    [ $? -eq 1 ] || die 74 "issued/$1 cannot be read; check the disk"
-    inventory_state=forgotten
-  }
+  [ "$inventory_verb" != issue ] || return 0
+  case $NL$inventory_shared$NL in *"${NL}issued/$1$NL"*) inventory_state=live ;; esac
 }
