@@ -6,7 +6,10 @@ use tokio::{
     net::TcpListener,
 };
 use vpn_core::{domain::Role, sandbox::free_port};
-use vpn_tests::fleet::{Pace, lasting_port};
+use vpn_tests::{
+    fleet::{Pace, lasting_port},
+    soon,
+};
 
 use super::{Person, fleet};
 
@@ -71,7 +74,7 @@ async fn who_waits_is_not_disturbed_by_a_server_that_dies() -> Result<()> {
     let worker = fleet.worker().await?;
     let server = fleet.server_at(port, "").await?;
     until(&mut told, "ACTIVE   provision SUCCEEDED").await?;
-    let status = tokio::time::timeout(super::PATIENCE, wait.wait()).await??;
+    let status = soon("the end of vpnctl", wait.wait()).await??;
     assert!(status.success(), "{status}");
     worker.stop().await;
     server.process.stop().await;
@@ -87,7 +90,7 @@ async fn until(told: &mut tokio::io::Lines<impl tokio::io::AsyncBufRead + Unpin>
         }
         anyhow::bail!("it ended without saying `{text}`")
     };
-    tokio::time::timeout(super::PATIENCE, found).await.with_context(|| format!("waiting for `{text}`"))?
+    soon(text, found).await?
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
