@@ -41,8 +41,12 @@ impl Person {
 
     /// Somebody with a token of this role, whose current context is this server.
     async fn with(fleet: &Fleet, name: &str, role: Role, url: &str) -> Result<Self> {
+        Self::bearing(fleet, name, &fleet.token(name, role).await?, url).await
+    }
+
+    /// The same, with this token.
+    async fn bearing(fleet: &Fleet, name: &str, token: &str, url: &str) -> Result<Self> {
         let person = Self::new(fleet, name)?;
-        let token = fleet.token(name, role).await?;
         let added = person.typing(&["context", "add", "here", "--url", url], &format!("{token}\n")).await?;
         ensure!(added.code == 0, "{added:?}");
         Ok(person)
