@@ -5,17 +5,16 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use vpn_core::{
-    domain::{Contact, Server, ServerId, VpnServer},
+    domain::{Contact, ServerId, VpnServer},
     host::{Fault, FaultyTransport, Hosts},
     secrecy::ExposeSecret as _,
-    service::RegisterServer,
     store::Store,
     watch::{WatchPolicy, Watcher},
 };
 use vpn_tests::{
-    Database, TestPlatform, World,
+    Database, PATIENCE, TestPlatform, World, eventually,
     hosts::{self, Errand},
-    on_every_database, told, within,
+    on_every_database, told,
 };
 
 /// So seldom that there is one look in a test.
@@ -36,20 +35,8 @@ async fn contact(test: &TestPlatform, id: ServerId) -> Result<Option<Contact>> {
 
 /// What is noted, once it is like this.
 async fn noted(test: &TestPlatform, id: ServerId, what: &str, is: impl Fn(&Contact) -> bool) -> Result<Contact> {
-    within(Duration::from_mins(1), what, async || Ok(contact(test, id).await?.is_some_and(|it| is(&it)))).await?;
+    eventually(what, async || Ok(contact(test, id).await?.is_some_and(|it| is(&it)))).await?;
     contact(test, id).await?.context("a contact")
-}
-
-async fn another(test: &TestPlatform, name: &str, port: u16, host_key: &str) -> Result<Server> {
-    let input = RegisterServer {
-        name: name.to_owned(),
-        host: test.server.address.host().to_owned(),
-        port: port.into(),
-        user: test.server.address.user().to_owned(),
-        host_key: Some(host_key.to_owned()),
-        idempotency_key: None,
-    };
-    Ok(test.platform.register_server(&test.admin, input).await?)
 }
 
 #[tokio::test]
@@ -90,9 +77,9 @@ async fn a_host_that_never_answers_delays_no_other() -> Result<()> {
     let test = TestPlatform::on(Database::Sqlite).await?;
     // Takes the connection, and says nothing.
     let silent = tokio::net::TcpListener::bind((test.server.address.host(), 0)).await?;
-    let slow =
-        another(&test, "a-silent-one", silent.local_addr()?.port(), test.server.host_key.as_deref().context("a key")?)
-            .await?;
+    let slow = test
+        .another_server("a-silent-one", silent.local_addr()?.port(), test.server.host_key.as_deref().context("a key")?)
+        .await?;
     let _watching = watch(&test.db.store, &test.faults, Duration::from_millis(200));
     let first = noted(&test, test.server.id, "the other answers", |it| it.answered_at.is_some()).await?;
     noted(&test, test.server.id, "and again", |it| it.answered_at > first.answered_at).await?;
@@ -105,7 +92,7 @@ async fn a_host_that_never_answers_delays_no_other() -> Result<()> {
 async fn a_key_that_is_not_the_pinned_one_is_noted_and_nothing_is_asked() -> Result<()> {
     let test = TestPlatform::on(Database::Sqlite).await?;
     let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
-    let wrong = another(&test, "wrong", test.server.address.port(), other).await?;
+    let wrong = test.another_server("wrong", test.server.address.port(), other).await?;
     let _watching = watch(&test.db.store, &test.faults, ONCE);
     let seen = noted(&test, wrong.id, "the key was seen", |it| it.failure.is_some()).await?;
     assert_eq!(seen.presented_key.as_deref(), test.server.host_key.as_deref());
@@ -123,7 +110,7 @@ async fn who_is_connected_is_seen() -> Result<()> {
     let issued = hosts.issue(errand.at(&server), &vpn_tests::hosts::input()).await?;
     let name = errand.client.name.as_str();
     let client = tunnel.connect(issued.profile.expose_secret())?;
-    client.connected(Duration::from_mins(1)).await?;
+    client.connected(PATIENCE).await?;
     let sessions = hosts.sessions(&server).await?;
     assert_eq!(sessions.server, VpnServer::Running);
     let session = sessions.list.iter().find(|it| it.name == name).context("the session")?;

@@ -10,7 +10,7 @@ use crate::{
     drift::Inspector,
     events::Events,
     host::Hosts,
-    jobs::{JobPolicy, Runner, SweepPolicy, Sweeper},
+    jobs::{JobPolicy, Runner, Shares, SweepPolicy, Sweeper},
     lock::{LockPolicy, Locks, RedisUnfit, check_redis, connect_lazy},
     queue::{Bell, WorkerOptions, answer_rings},
     store::{Store, StoreError},
@@ -169,6 +169,7 @@ fn runner(deps: Deps, redis: &redis::aio::ConnectionManager, options: Options, o
         bell: Arc::new(Bell::new(redis.clone())),
         store: deps.store,
         ambient: deps.ambient,
+        shares: Shares::of(options.concurrency),
         policy: options.jobs,
     }
 }

@@ -2,6 +2,8 @@
 
 mod crash;
 mod failure;
+mod fairness;
 mod overtaking;
+mod parts;
 mod provision;
 mod revoke;

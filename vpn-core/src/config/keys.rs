@@ -81,7 +81,11 @@ pub const KEYS: &[Key] = &[
     ),
     key("approval_hours", "server", "how long a request waits for the second person, in hours, 1 to 720; `24`"),
     key("drain_seconds", "both", "how long a stopping process waits for what it has begun; `30`"),
-    key("concurrency", "worker", "jobs at once, 1 to 64; `8`"),
+    key(
+        "concurrency",
+        "worker",
+        "jobs at once, 1 to 64; where there are several hosts, one of them gets half, and those that do not answer a quarter together; `8`",
+    ),
     key("ssh_timeout_seconds", "worker", "for one request to a VPN host; `45`"),
     key(
         "watch_seconds",
