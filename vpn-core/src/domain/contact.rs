@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{HostKeyLine, JobFailure};
+use super::{Expiry, HostKeyLine, JobFailure, Perishable};
 use crate::clock::Timestamp;
 
 /// What is known of a host from looking at it.
@@ -46,6 +46,28 @@ pub struct HostFacts {
     pub crl_number: u64,
     /// When that CRL ends, in seconds since the epoch. OpenVPN refuses everybody from then on.
     pub crl_next_update: i64,
+    /// When the CA's certificate ends, in seconds since the epoch; a host whose scripts are older does not say.
+    #[serde(default)]
+    pub ca_not_after: Option<i64>,
+    /// When the OpenVPN server's certificate ends, in seconds since the epoch; the same.
+    #[serde(default)]
+    pub server_not_after: Option<i64>,
+}
+
+impl HostFacts {
+    /// What of it ends by itself. A CRL's number is the time it was made at.
+    pub fn expiries(&self) -> impl Iterator<Item = Expiry> {
+        let made_at = i64::try_from(self.crl_number).ok().map(Timestamp::from_seconds);
+        let ends =
+            |of, at: Option<i64>| at.map(|at| Expiry { of, made_at: None, ends_at: Timestamp::from_seconds(at) });
+        [
+            Some(Expiry { of: Perishable::Crl, made_at, ends_at: Timestamp::from_seconds(self.crl_next_update) }),
+            ends(Perishable::Ca, self.ca_not_after),
+            ends(Perishable::ServerCertificate, self.server_not_after),
+        ]
+        .into_iter()
+        .flatten()
+    }
 }
 
 /// Whether there is an OpenVPN server to be asked about sessions.
@@ -143,6 +165,7 @@ mod tests {
             r#"{"version":1,"capabilities":["issue"],"host_id":"h","ca_sha256":"0a","crl_number":7,"crl_next_update":9}"#,
         )
         .expect("facts");
-        assert_eq!(older.crl_number, 7);
+        assert_eq!((older.crl_number, older.ca_not_after), (7, None));
+        assert_eq!(older.expiries().map(|it| it.of).collect::<Vec<_>>(), [Perishable::Crl]);
     }
 }

@@ -51,6 +51,11 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         rows.iter().map(contact).collect()
     }
 
+    /// What is known of this server; `None` when nobody has looked at it yet.
+    pub async fn contact(&mut self, id: ServerId) -> Result<Option<Contact>, StoreError> {
+        Ok(self.contacts(&[id]).await?.pop().map(|(_, contact)| contact))
+    }
+
     /// Servers that nobody has looked at for that long, the longest first.
     pub async fn servers_to_look_at(&mut self, every: Duration) -> Result<Vec<Server>, StoreError> {
         let before = self.now().await?.minus(every);

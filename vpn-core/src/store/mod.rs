@@ -13,6 +13,7 @@ mod dialect;
 mod dump;
 mod each;
 mod error;
+mod expiry;
 mod idempotency;
 mod jobs;
 mod links;

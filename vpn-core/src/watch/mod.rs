@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Timestamp,
-    domain::{JobFailure, Server, ServerId},
+    domain::{Contact, JobFailure, Server, ServerId, Warning, WarningCode},
     host::{HostError, HostErrorKind, Hosts},
     store::{Looked, Store, StoreError},
 };
@@ -87,24 +87,44 @@ impl Watcher {
 
     /// Looks at one host, unless somebody else just has.
     async fn try_look(&self, server: &Server) -> Result<(), StoreError> {
-        let Some(begun) = self.claim(server).await? else { return Ok(()) };
+        let Some((begun, before)) = self.claim(server).await? else { return Ok(()) };
         let looked = self.ask(server).await;
         if let Some(failure) = &looked.failure {
             tracing::warn!(server = %server.name, error.code = failure.code, "a VPN host: {}", failure.message);
         }
         let mut tx = self.store.begin().await?;
         tx.note_look(server.id, begun, &looked).await?;
-        tx.commit_bookkeeping().await
+        let after = tx.contact(server.id).await?;
+        tx.commit_bookkeeping().await?;
+        self.warn(server, before.as_ref(), after.as_ref()).await
     }
 
-    async fn claim(&self, server: &Server) -> Result<Option<Timestamp>, StoreError> {
+    /// When the look begins, and what was known before; `None` when somebody else looks.
+    async fn claim(&self, server: &Server) -> Result<Option<(Timestamp, Option<Contact>)>, StoreError> {
         let mut tx = self.store.begin().await?;
         let begun = tx.at();
         if !tx.claim_look(server.id, self.policy.every).await? {
             return Ok(None);
         }
+        let before = tx.contact(server.id).await?;
         tx.commit_bookkeeping().await?;
-        Ok(Some(begun))
+        Ok(Some((begun, before)))
+    }
+
+    /// Logs what there is to warn of and was not at the look before: once, whoever looked then.
+    async fn warn(&self, server: &Server, before: Option<&Contact>, after: Option<&Contact>) -> Result<(), StoreError> {
+        let Some(now) = after.map(|contact| contact.looked_at) else { return Ok(()) };
+        let then = before.map_or(server.created_at, |contact| contact.looked_at);
+        let clients = self.store.read().await?.clients_ending_since(server.id, then, now).await?;
+        let told: Vec<WarningCode> =
+            Warning::about(server, before, None, then).into_iter().map(|warning| warning.code).collect();
+        for warning in Warning::about(server, after, clients, now) {
+            // That it did not answer is said at each look, with the reason.
+            if !told.contains(&warning.code) && warning.code != WarningCode::HostSilent {
+                tracing::warn!(server = %server.name, "{}", warning.message);
+            }
+        }
+        Ok(())
     }
 
     async fn ask(&self, server: &Server) -> Looked {

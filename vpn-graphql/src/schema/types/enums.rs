@@ -163,10 +163,34 @@ pub(crate) enum ApprovalState {
 pub(crate) enum HealthStatus {
     /// It works.
     Ok,
-    /// Requests are accepted, and done later.
+    /// Requests are accepted, and may be done later; or something has to be looked at before it keeps people out.
     Degraded,
     /// Requests are refused.
     Down,
+}
+
+/// What there is to warn of. New codes may appear.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::WarningCode")]
+pub(crate) enum HealthWarningCode {
+    /// The CRL in force ends soon.
+    CrlEndsSoon,
+    /// It has ended: OpenVPN refuses everybody.
+    CrlEnded,
+    /// The CA's certificate ends soon.
+    CaEndsSoon,
+    /// It has ended: OpenVPN refuses everybody.
+    CaEnded,
+    /// The certificate of the OpenVPN server ends soon.
+    ServerCertificateEndsSoon,
+    /// It has ended: clients refuse the server.
+    ServerCertificateEnded,
+    /// Certificates of clients end soon. It does not degrade the whole.
+    ClientCertificatesEndSoon,
+    /// The host did not answer, or not well, when it was last looked at.
+    HostSilent,
+    /// Nobody looks at the host.
+    HostUnwatched,
 }
 
 /// For programs. New codes may appear.
