@@ -7,6 +7,8 @@ mod backup;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod expiry;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod guards;
@@ -24,6 +26,8 @@ mod oidc;
 mod queue;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod renewal;
 #[cfg(test)]
 mod restore;
 #[cfg(test)]

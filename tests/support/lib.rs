@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod redis;
 mod restore;
 mod wait;
+pub mod watching;
 mod world;
 
 pub use ambient::stepping;

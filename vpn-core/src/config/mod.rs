@@ -144,6 +144,8 @@ pub struct WorkerConfig {
     pub drain: Duration,
     /// Between two looks at a VPN host; `None`: they are not looked at.
     pub watch: Option<Duration>,
+    /// Whether CRLs that end soon are renewed when they are looked at.
+    pub crl_renewal: bool,
     /// Before the second attempt at a job, at most.
     pub retry_base: Duration,
     /// Before any attempt at a job, at most.
@@ -219,6 +221,7 @@ impl WorkerConfig {
             watch: Some(given.within("watch_seconds", 60, 0, 86_400))
                 .filter(|seconds| *seconds > 0)
                 .map(Duration::from_secs),
+            crl_renewal: given.parsed("crl_renewal", true, "true or false"),
             retry_base: given.seconds("retry_base_seconds", RETRY_BASE),
             retry_cap: given.seconds("retry_cap_seconds", RETRY_CAP),
         };

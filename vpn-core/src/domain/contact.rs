@@ -21,6 +21,8 @@ pub struct Contact {
     pub facts: Option<HostFacts>,
     /// Who was connected when it last answered.
     pub sessions: Option<Sessions>,
+    /// What workers do about its CRL before it ends; `None` when none has said.
+    pub renewal: Option<CrlRenewal>,
 }
 
 impl Contact {
@@ -29,6 +31,18 @@ impl Contact {
     pub fn presented_fingerprint(&self) -> Option<String> {
         self.presented_key.as_deref()?.parse::<HostKeyLine>().ok().map(|key| key.fingerprint())
     }
+}
+
+/// What workers do about a host's CRL before it ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum CrlRenewal {
+    /// They renew it.
+    On,
+    /// It is switched off.
+    Off,
+    /// They could not, when they last tried.
+    Failed(JobFailure),
 }
 
 /// What a host says of itself: the answer to `hello`.
@@ -55,13 +69,19 @@ pub struct HostFacts {
 }
 
 impl HostFacts {
-    /// What of it ends by itself. A CRL's number is the time it was made at.
-    pub fn expiries(&self) -> impl Iterator<Item = Expiry> {
+    /// The CRL in force. Its number is the time it was made at.
+    #[must_use]
+    pub fn crl(&self) -> Expiry {
         let made_at = i64::try_from(self.crl_number).ok().map(Timestamp::from_seconds);
+        Expiry { of: Perishable::Crl, made_at, ends_at: Timestamp::from_seconds(self.crl_next_update) }
+    }
+
+    /// What of it ends by itself.
+    pub fn expiries(&self) -> impl Iterator<Item = Expiry> {
         let ends =
             |of, at: Option<i64>| at.map(|at| Expiry { of, made_at: None, ends_at: Timestamp::from_seconds(at) });
         [
-            Some(Expiry { of: Perishable::Crl, made_at, ends_at: Timestamp::from_seconds(self.crl_next_update) }),
+            Some(self.crl()),
             ends(Perishable::Ca, self.ca_not_after),
             ends(Perishable::ServerCertificate, self.server_not_after),
         ]

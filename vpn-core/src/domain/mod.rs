@@ -20,7 +20,7 @@ mod warning;
 pub use approval::{Approval, ApprovalState, Operation};
 pub use certificate::{Certificate, Serial};
 pub use client::{Client, ClientState, ClientStatus, RevocationRequest};
-pub use contact::{Contact, HostFacts, Session, Sessions, VpnServer};
+pub use contact::{Contact, CrlRenewal, HostFacts, Session, Sessions, VpnServer};
 pub use expiry::{Expiry, Perishable, Stage};
 pub use fence::{AttemptId, Fence, FencingToken};
 pub use id::{ApprovalId, ClientId, JobId, LinkId, RequestId, ServerId, TokenId};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Contact, Expiry, HostFacts, Perishable, Server, ServerId, ServerName, ServerState, Stage};
+use super::{Contact, CrlRenewal, Expiry, HostFacts, Perishable, Server, ServerId, ServerName, ServerState, Stage};
 use crate::clock::Timestamp;
 
 /// A host that nobody has looked at for so long is not watched: the longest time between two looks is a day.
@@ -15,6 +15,10 @@ pub enum WarningCode {
     CrlEndsSoon,
     /// It has ended: OpenVPN refuses everybody.
     CrlEnded,
+    /// Workers could not renew the CRL, when they last tried.
+    CrlRenewalFailed,
+    /// Workers do not renew the CRL: it is switched off.
+    CrlRenewalOff,
     /// The CA's certificate ends soon.
     CaEndsSoon,
     /// It has ended: OpenVPN refuses everybody.
@@ -33,10 +37,11 @@ pub enum WarningCode {
 
 impl WarningCode {
     /// Whether the platform as a whole is the worse for it. That certificates of clients end is everyday life
-    /// where there are many.
+    /// where there are many, and that renewal is switched off was somebody's decision; that a CRL then really
+    /// ends is not.
     #[must_use]
     pub const fn degrades(self) -> bool {
-        !matches!(self, Self::ClientCertificatesEndSoon)
+        !matches!(self, Self::ClientCertificatesEndSoon | Self::CrlRenewalOff)
     }
 
     const fn of(expiring: Perishable, stage: Stage) -> Option<Self> {
@@ -99,7 +104,8 @@ impl Warning {
         let facts = contact.and_then(|contact| contact.facts.as_ref());
         let ends = facts.into_iter().flat_map(HostFacts::expiries).filter_map(|it| Self::end(server, &it, now));
         let clients = clients.map(|clients| Self::clients(server, clients));
-        ends.chain(clients).chain(Self::contact(server, contact, now)).collect()
+        let renewal = contact.and_then(|contact| Self::renewal(server, contact.renewal.as_ref()?));
+        ends.chain(renewal).chain(clients).chain(Self::contact(server, contact, now)).collect()
     }
 
     fn end(server: &Server, expiry: &Expiry, now: Timestamp) -> Option<Self> {
@@ -123,6 +129,25 @@ impl Warning {
             Perishable::ClientCertificate => return None,
         };
         Some(Self::new(server, code, Some(expiry.ends_at), message))
+    }
+
+    fn renewal(server: &Server, renewal: &CrlRenewal) -> Option<Self> {
+        let name = &server.name;
+        let (code, message) = match renewal {
+            CrlRenewal::On => return None,
+            CrlRenewal::Off => (
+                WarningCode::CrlRenewalOff,
+                format!(
+                    "workers do not renew the CRL of `{name}`, so only its own timer does: set `crl_renewal` to true, \
+                     unless that is what you want"
+                ),
+            ),
+            CrlRenewal::Failed(failure) => (
+                WarningCode::CrlRenewalFailed,
+                format!("the CRL of `{name}` ends soon, and a worker could not renew it: {}", failure.message),
+            ),
+        };
+        Some(Self::new(server, code, None, message))
     }
 
     fn clients(server: &Server, soon: EndingSoon) -> Self {
@@ -195,6 +220,7 @@ mod tests {
             presented_key: None,
             facts: Some(facts),
             sessions: None,
+            renewal: None,
         }
     }
 
@@ -231,6 +257,18 @@ mod tests {
         let failure = JobFailure { code: "HOST_UNREACHABLE".into(), message: "VPN host `vpn1`: away".into() };
         let away = Contact { failure: Some(failure), ..seen(25 * DAY) };
         assert_eq!(codes(&server(), Some(&away), 25 * DAY), [WarningCode::CrlEndsSoon, WarningCode::HostSilent]);
+    }
+
+    #[test]
+    fn a_renewal_that_is_off_or_failed_is_told_of() {
+        let failure = JobFailure { code: "HOST_TROUBLE".into(), message: "the disk of `vpn1` is full".into() };
+        for (renewal, told) in [
+            (CrlRenewal::On, vec![]),
+            (CrlRenewal::Off, vec![WarningCode::CrlRenewalOff]),
+            (CrlRenewal::Failed(failure), vec![WarningCode::CrlRenewalFailed]),
+        ] {
+            assert_eq!(codes(&server(), Some(&Contact { renewal: Some(renewal), ..seen(DAY) }), DAY), told);
+        }
     }
 
     #[test]

@@ -7,7 +7,11 @@ use vpn_core::{
     domain::{Contact, HostFacts, ServerId, Session},
 };
 
-use super::{DateTime, VpnClient, enums::OpenVpnState, job::JobError};
+use super::{
+    DateTime, VpnClient,
+    enums::{CrlRenewalState, OpenVpnState},
+    job::JobError,
+};
 use crate::schema::{
     Nullable, Scope,
     cursor::{cost, size},
@@ -60,6 +64,11 @@ impl ServerContact {
     /// What it said of itself when it last answered; null when it never did.
     async fn facts(&self) -> Option<HostStatus> {
         self.contact.facts.clone().map(HostStatus::from)
+    }
+
+    /// What workers do about its CRL before that ends; null when none has said.
+    async fn crl_renewal(&self) -> Option<CrlRenewalState> {
+        self.contact.renewal.as_ref().map(CrlRenewalState::from)
     }
 
     /// The state of its OpenVPN server when it last answered; null when that is not known.

@@ -169,6 +169,27 @@ pub(crate) enum HealthStatus {
     Down,
 }
 
+/// What workers do about a host's CRL before it ends.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CrlRenewalState {
+    /// They renew it.
+    On,
+    /// It is switched off.
+    Off,
+    /// They could not, when they last tried; `health` and the audit log tell why.
+    Failed,
+}
+
+impl From<&domain::CrlRenewal> for CrlRenewalState {
+    fn from(renewal: &domain::CrlRenewal) -> Self {
+        match renewal {
+            domain::CrlRenewal::On => Self::On,
+            domain::CrlRenewal::Off => Self::Off,
+            domain::CrlRenewal::Failed(_) => Self::Failed,
+        }
+    }
+}
+
 /// What there is to warn of. New codes may appear.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "domain::WarningCode")]
@@ -177,6 +198,10 @@ pub(crate) enum HealthWarningCode {
     CrlEndsSoon,
     /// It has ended: OpenVPN refuses everybody.
     CrlEnded,
+    /// Workers could not renew the CRL, when they last tried.
+    CrlRenewalFailed,
+    /// Workers do not renew the CRL: it is switched off. It does not degrade the whole.
+    CrlRenewalOff,
     /// The CA's certificate ends soon.
     CaEndsSoon,
     /// It has ended: OpenVPN refuses everybody.
