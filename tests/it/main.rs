@@ -21,6 +21,8 @@ mod jobs;
 #[cfg(test)]
 mod lock;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod oidc;
 #[cfg(test)]
 mod queue;

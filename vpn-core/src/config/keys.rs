@@ -34,6 +34,11 @@ pub const KEYS: &[Key] = &[
     ),
     key("listen", "server", "address and port; `127.0.0.1:8080`"),
     key(
+        "metrics_listen",
+        "server",
+        "where Prometheus may ask for `/metrics`, without a token, so keep it on loopback or a private network: address and port; nowhere",
+    ),
+    key(
         "allowed_origins",
         "server",
         "origins whose pages may open WebSockets, separated by commas; only the server's own",

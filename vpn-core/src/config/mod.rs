@@ -109,6 +109,8 @@ pub struct ServerConfig {
     pub shared: Shared,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where to answer Prometheus; `None`: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// Origins, besides the server's own, whose pages may open WebSockets.
     pub allowed_origins: Vec<String>,
     /// Whether GraphiQL is served.
@@ -184,6 +186,7 @@ impl ServerConfig {
                 SocketAddr::from(([127, 0, 0, 1], 8080)),
                 "an address and a port, such as 127.0.0.1:8080",
             ),
+            metrics_listen: given.parsed_opt("metrics_listen", "an address and a port, such as 127.0.0.1:9464"),
             allowed_origins: given.words("allowed_origins"),
             graphiql: given.parsed("graphiql", true, "true or false"),
             introspection: given.parsed("introspection", true, "true or false"),

@@ -1,12 +1,12 @@
 //! Whether the platform can do its work right now.
 
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{future::Future, time::Duration};
 
 use tokio::time::Instant;
 
 use super::Platform;
 use crate::{
-    domain::{Caller, Permission, Server, ServerId, Warning},
+    domain::{Caller, Permission, Warning},
     error::Error,
     lock::{RedisUnfit, check_redis},
     queue::QueueHealth,
@@ -146,16 +146,8 @@ impl Platform {
     }
 
     async fn host_warnings(&self) -> Result<Vec<Warning>, StoreError> {
-        let mut reader = self.store().read().await?;
-        let (now, servers) = (reader.now().await?, reader.servers().await?);
-        let ids: Vec<ServerId> = servers.iter().map(|server| server.id).collect();
-        let contacts: HashMap<_, _> = reader.contacts(&ids).await?.into_iter().collect();
-        let clients: HashMap<_, _> = reader.client_ends(now).await?.into_iter().collect();
-        let about = |server: &Server| {
-            let soon = clients.get(&server.id).and_then(|ends| ends.soon);
-            Warning::about(server, contacts.get(&server.id), soon, now)
-        };
-        Ok(servers.iter().flat_map(about).collect())
+        let (now, hosts) = self.known_hosts().await?;
+        Ok(hosts.iter().flat_map(|host| host.warnings(now)).collect())
     }
 
     async fn queue_health(&self) -> (HealthCheck, Option<QueueHealth>) {
