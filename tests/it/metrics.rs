@@ -14,7 +14,7 @@ use vpn_core::{
     sandbox::free_port,
     store::JobTally,
 };
-use vpn_tests::{Database, TestPlatform, World, eventually, on_every_database, programs, told};
+use vpn_tests::{Database, TestPlatform, World, eventually, on_every_database, programs, told, turn::turn};
 
 /// A page, read as strictly as its format is told.
 #[derive(Debug, Default)]
@@ -143,6 +143,7 @@ impl Server {
 
 #[tokio::test]
 async fn a_real_server_tells_what_is_in_the_database() -> Result<()> {
+    let _turn = turn().await?;
     let test = TestPlatform::on(Database::Postgres).await?;
     let server = Server::start(&test, &test.db.url, 200).await?;
     let empty = Page::read(&server.scrape().await?)?;
@@ -211,6 +212,7 @@ async fn a_real_server_tells_what_is_in_the_database() -> Result<()> {
 
 #[tokio::test]
 async fn while_the_database_is_away_there_are_no_metrics() -> Result<()> {
+    let _turn = turn().await?;
     let test = TestPlatform::on(Database::Sqlite).await?;
     let server = Server::start(&test, "postgres://vpn@127.0.0.1:1/vpn", 503).await?;
     let answer = server.http.get(format!("{}/metrics", server.metrics)).send().await?.text().await?;

@@ -20,7 +20,7 @@ use vpn_core::{
 };
 use vpn_tests::{
     Database, TestPlatform, World, checker::pki::crl, eventually, hosts, on_every_database, platform::hurried,
-    programs, redis, told, watching::let_the_crl_age,
+    programs, redis, told, turn::turn, watching::let_the_crl_age,
 };
 
 const OFTEN: Duration = Duration::from_millis(100);
@@ -139,6 +139,7 @@ async fn a_renewal_that_fails_is_on_record_and_health_says_why() -> Result<()> {
 
 #[tokio::test]
 async fn switched_off_nothing_is_renewed_and_log_and_health_warn() -> Result<()> {
+    let _turn = turn().await?;
     let (sandbox, test) = scene().await?;
     let host = sandbox.host()?;
     let directory = tempfile::tempdir()?;

@@ -10,7 +10,7 @@ use vpn_core::{
     service::RegisterServer,
 };
 use vpn_tests::{
-    Database, TestPlatform, World,
+    Database, PATIENCE, TestPlatform, World,
     hosts::{self, Errand},
     on_every_database, told,
 };
@@ -101,7 +101,7 @@ async fn who_is_connected_is_seen() -> Result<()> {
     let issued = hosts.issue(errand.at(&server), &vpn_tests::hosts::input()).await?;
     let name = errand.client.name.as_str();
     let client = tunnel.connect(issued.profile.expose_secret())?;
-    client.connected(Duration::from_mins(1)).await?;
+    client.connected(PATIENCE).await?;
     let sessions = hosts.sessions(&server).await?;
     assert_eq!(sessions.server, VpnServer::Running);
     let session = sessions.list.iter().find(|it| it.name == name).context("the session")?;

@@ -19,7 +19,7 @@ use vpn_core::{
     watch::{RenewalPolicy, Renewer, WatchPolicy, Watcher},
 };
 
-use crate::{TestPlatform, redis, within};
+use crate::{TestPlatform, eventually, redis};
 
 impl TestPlatform {
     /// Looks at the hosts until the guard is dropped, and renews CRLs if there is a policy for that.
@@ -45,7 +45,7 @@ impl TestPlatform {
     /// What is noted of a host, once it is like this.
     pub async fn noted(&self, id: ServerId, what: &str, is: impl Fn(&Contact) -> bool) -> Result<Contact> {
         let seen = async || Ok(self.contact(id).await?.is_some_and(|it| is(&it)));
-        within(Duration::from_mins(1), what, seen).await?;
+        eventually(what, seen).await?;
         self.contact(id).await?.context("a contact")
     }
 }
