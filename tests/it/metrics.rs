@@ -22,7 +22,7 @@ struct Page {
     /// The kind of each family.
     kinds: BTreeMap<String, String>,
     /// The value of each series, as `name{label="…"}`.
-    series: BTreeMap<String, f64>,
+    series: BTreeMap<String, String>,
 }
 
 impl Page {
@@ -62,9 +62,8 @@ impl Page {
             let text = text.strip_suffix('"').context("the end of the text")?;
             ensure!(key.bytes().all(|b| b.is_ascii_lowercase()) && !text.contains(['"', '\\']), "{label}");
         }
-        let value: f64 = value.parse()?;
-        ensure!(value.is_finite() && value >= 0.0, "a value");
-        ensure!(self.series.insert(series.to_owned(), value).is_none(), "a series once");
+        ensure!(value.parse::<f64>().is_ok_and(|it| it.is_finite() && it >= 0.0), "a value");
+        ensure!(self.series.insert(series.to_owned(), value.to_owned()).is_none(), "a series once");
         Ok(())
     }
 
@@ -75,7 +74,7 @@ impl Page {
                 for (series, value) in &self.series {
                     let start = format!("{family}_bucket{{kind=\"{kind}\",le=\"");
                     if let Some(le) = series.strip_prefix(&start).and_then(|rest| rest.strip_suffix("\"}")) {
-                        buckets.push((le.replace("+Inf", "inf").parse::<f64>()?, *value));
+                        buckets.push((le.replace("+Inf", "inf").parse::<f64>()?, value.parse::<i64>()?));
                     }
                 }
                 buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -88,8 +87,10 @@ impl Page {
         Ok(())
     }
 
-    fn value(&self, series: &str) -> Result<f64> {
-        self.series.get(series).copied().with_context(|| format!("{series} is not in {:?}", self.series))
+    /// The value of a series that has whole numbers.
+    fn value(&self, series: &str) -> Result<i64> {
+        let value = self.series.get(series).with_context(|| format!("{series} is not in {:?}", self.series))?;
+        value.parse().with_context(|| format!("{series} is {value}"))
     }
 }
 
@@ -147,7 +148,7 @@ async fn a_real_server_tells_what_is_in_the_database() -> Result<()> {
     let test = TestPlatform::on(Database::Postgres).await?;
     let server = Server::start(&test, &test.db.url, 200).await?;
     let empty = Page::read(&server.scrape().await?)?;
-    assert_eq!(empty.value(r#"vpn_jobs_total{kind="provision",outcome="succeeded"}"#)?, 0.0);
+    assert_eq!(empty.value(r#"vpn_jobs_total{kind="provision",outcome="succeeded"}"#)?, 0);
     ensure!(!empty.series.keys().any(|series| series.contains("server=\"vpn1\"") && series.contains("_up")));
 
     let worker = test.worker()?;
@@ -162,33 +163,33 @@ async fn a_real_server_tells_what_is_in_the_database() -> Result<()> {
 
     let queued = r#"vpn_queue_depth{kind="provision"}"#;
     let up = r#"vpn_ssh_host_up{server="vpn1"}"#;
-    let is_told = |page: &Page| page.series.get(queued) == Some(&1.0) && page.series.get(up) == Some(&1.0);
+    let is_told =
+        |page: &Page| [queued, up].iter().all(|series| page.series.get(*series).is_some_and(|value| value == "1"));
     let page = server.page("all is told", is_told).await?;
-    assert_eq!(page.value(&format!("vpn_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")))?, 1.0);
+    assert_eq!(page.value(&format!("vpn_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")))?, 1);
     for (series, value) in [
-        (r#"vpn_jobs_total{kind="provision",outcome="succeeded"}"#, 1.0),
-        (r#"vpn_jobs_total{kind="revoke",outcome="succeeded"}"#, 1.0),
-        (r#"vpn_jobs_total{kind="revoke",outcome="failed"}"#, 0.0),
-        (r#"vpn_job_duration_seconds_count{kind="provision"}"#, 1.0),
-        (r#"vpn_running_jobs{kind="provision"}"#, 0.0),
-        (r#"vpn_connected_sessions{server="vpn1"}"#, 0.0),
+        (r#"vpn_jobs_total{kind="provision",outcome="succeeded"}"#, 1),
+        (r#"vpn_jobs_total{kind="revoke",outcome="succeeded"}"#, 1),
+        (r#"vpn_jobs_total{kind="revoke",outcome="failed"}"#, 0),
+        (r#"vpn_job_duration_seconds_count{kind="provision"}"#, 1),
+        (r#"vpn_running_jobs{kind="provision"}"#, 0),
+        (r#"vpn_connected_sessions{server="vpn1"}"#, 0),
     ] {
         assert_eq!(page.value(series)?, value, "{series}");
     }
-    ensure!(page.value(r#"vpn_job_duration_seconds_sum{kind="provision"}"#)? > 0.0);
+    let took = page.series.get(r#"vpn_job_duration_seconds_sum{kind="provision"}"#).context("how long it took")?;
+    ensure!(took.parse::<f64>()? > 0.0);
     ensure!(page.series.contains_key("vpn_queue_oldest_job_age_seconds"));
     let facts = seen.facts.context("facts")?;
     let told = |name: &str| page.value(&format!("{name}{{server=\"vpn1\"}}"));
-    #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch are far below 2^53")]
-    let float = |seconds: i64| seconds as f64;
-    assert_eq!(told("vpn_crl_next_update_timestamp_seconds")?, float(facts.crl_next_update));
+    assert_eq!(told("vpn_crl_next_update_timestamp_seconds")?, facts.crl_next_update);
     let end = |whose: &str| {
         page.value(&format!("vpn_certificate_expiry_timestamp_seconds{{server=\"vpn1\",certificate=\"{whose}\"}}"))
     };
-    assert_eq!(end("ca")?, float(facts.ca_not_after.context("the CA's end")?));
-    assert_eq!(end("server")?, float(facts.server_not_after.context("the server's end")?));
+    assert_eq!(end("ca")?, facts.ca_not_after.context("the CA's end")?);
+    assert_eq!(end("server")?, facts.server_not_after.context("the server's end")?);
     let certificate = client.certificate().context("a certificate")?;
-    assert_eq!(end("client")?, float(certificate.not_after.micros() / 1_000_000));
+    assert_eq!(end("client")?, certificate.not_after.micros() / 1_000_000);
 
     let guide = include_str!("../../vpn-graphql/README.md");
     let (_, table) = guide.split_once("<!-- metrics: ").context("the guide's table")?;

@@ -29,6 +29,7 @@ impl TestPlatform {
             locks: Locks::new(redis, LockPolicy::default(), Ambient::system()),
             events: Events::follow(self.db.store.clone(), None),
             policy,
+            needed: Duration::from_millis(500),
         });
         let (store, hosts) = (self.db.store.clone(), Hosts::over(Arc::clone(&self.faults) as _));
         let watcher = Watcher { store, hosts, policy: WatchPolicy { every }, renewer };

@@ -136,6 +136,7 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
             locks: runner.locks.clone(),
             events: runner.events.clone(),
             policy,
+            needed: options.jobs.needed,
         });
         let watcher = Watcher { store: runner.store.clone(), hosts: runner.hosts.clone(), policy, renewer };
         tokio::spawn(watcher.run(stop.clone()))

@@ -13,7 +13,7 @@
 //! | `error` | the only place where errors of the core become GraphQL |
 //! | `profile_link`, `qr` | the page at `/profile`, where a link to a profile leads; its picture for phones |
 //! | `graphiql`, `health` | the page at `/graphiql`; `/healthz` and `/readyz` |
-//! | [`metrics`] | `/metrics`, on an address of its own |
+//! | [`metrics`](fn@metrics) | `/metrics`, on an address of its own |
 
 mod address;
 mod answer;

@@ -21,13 +21,11 @@ use crate::{
 pub struct RenewalPolicy {
     /// Between two attempts on one host.
     pub again: Duration,
-    /// What an attempt needs of its lease before it begins.
-    pub needed: Duration,
 }
 
 impl Default for RenewalPolicy {
     fn default() -> Self {
-        Self { again: Duration::from_mins(15), needed: Duration::from_secs(2) }
+        Self { again: Duration::from_mins(15) }
     }
 }
 
@@ -40,6 +38,8 @@ pub struct Renewer {
     pub events: Events,
     /// When.
     pub policy: RenewalPolicy,
+    /// What an attempt needs of its lease before it begins.
+    pub needed: Duration,
 }
 
 /// One host whose list is to be renewed.
@@ -78,7 +78,7 @@ impl Renewal<'_> {
         if !self.begin(lease.fence()).await? {
             return Ok(None);
         }
-        let made = match lease.ensure(self.renewer.policy.needed) {
+        let made = match lease.ensure(self.renewer.needed) {
             Ok(fence) => self.hosts.renew_crl(self.server, fence).await.map_err(Failed::from),
             Err(lost) => Err(Failed { failure: failure("LOCK_LOST", &lost.to_string()), evidence: None }),
         };

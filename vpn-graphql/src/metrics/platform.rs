@@ -4,12 +4,18 @@ use std::time::Duration;
 
 use vpn_core::{
     clock::Timestamp,
-    domain::{Contact, JobKind, JobState, Perishable, Sessions, VpnServer},
+    domain::{Contact, HostFacts, JobKind, JobState, Perishable, Sessions, VpnServer},
     service::{KnownHost, Tallies},
     store::JobTally,
 };
 
 use super::page::Page;
+
+const DURATION: &str = "vpn_job_duration_seconds";
+const OLDEST: &str = "vpn_queue_oldest_job_age_seconds";
+const NEXT: &str = "vpn_crl_next_update_timestamp_seconds";
+const EXPIRY: &str = "vpn_certificate_expiry_timestamp_seconds";
+const SOON: &str = "vpn_client_certificates_ending_soon";
 
 const KINDS: [JobKind; 2] = [JobKind::Provision, JobKind::Revoke];
 
@@ -46,9 +52,8 @@ fn jobs(page: &mut Page, jobs: &[JobTally]) {
 }
 
 fn durations(page: &mut Page, jobs: &[JobTally]) {
-    const NAME: &str = "vpn_job_duration_seconds";
     page.family(
-        NAME,
+        DURATION,
         "histogram",
         "From the request to the end of jobs that succeeded or failed, all attempts included.",
     );
@@ -77,7 +82,6 @@ fn queue(page: &mut Page, tallies: &Tallies) {
     for kind in KINDS {
         page.sample("vpn_running_jobs", &[("kind", kind.as_str())], count(&tallies.jobs, kind, JobState::Running));
     }
-    const OLDEST: &str = "vpn_queue_oldest_job_age_seconds";
     page.family(OLDEST, "gauge", "How long the job that is due and has waited longest has waited; 0 when none is due.");
     page.sample(OLDEST, &[], tallies.oldest_due.as_secs_f64());
 }
@@ -122,11 +126,9 @@ fn ends(page: &mut Page, all: &[KnownHost]) {
     hosts(page, all, "vpn_crl_made_timestamp_seconds", "When the CRL in force was made.", |host| {
         crl(host)?.made_at.map(seconds)
     });
-    const NEXT: &str = "vpn_crl_next_update_timestamp_seconds";
     hosts(page, all, NEXT, "When the CRL in force ends; OpenVPN refuses everybody from then on.", |host| {
         Some(seconds(crl(host)?.ends_at))
     });
-    const EXPIRY: &str = "vpn_certificate_expiry_timestamp_seconds";
     page.family(
         EXPIRY,
         "gauge",
@@ -134,7 +136,7 @@ fn ends(page: &mut Page, all: &[KnownHost]) {
     );
     for host in all {
         let facts = host.contact.as_ref().and_then(|contact| contact.facts.as_ref());
-        let told = facts.into_iter().flat_map(|facts| facts.expiries()).filter_map(|it| match it.of {
+        let told = facts.into_iter().flat_map(HostFacts::expiries).filter_map(|it| match it.of {
             Perishable::Ca => Some(("ca", it.ends_at)),
             Perishable::ServerCertificate => Some(("server", it.ends_at)),
             Perishable::Crl | Perishable::ClientCertificate => None,
@@ -144,7 +146,6 @@ fn ends(page: &mut Page, all: &[KnownHost]) {
             page.sample(EXPIRY, &labels, seconds(at));
         }
     }
-    const SOON: &str = "vpn_client_certificates_ending_soon";
     hosts(
         page,
         all,
