@@ -11,6 +11,8 @@ mod drift;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod expiry;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod guards;
@@ -23,11 +25,15 @@ mod jobs;
 #[cfg(test)]
 mod lock;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod oidc;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod renewal;
 #[cfg(test)]
 mod restore;
 #[cfg(test)]

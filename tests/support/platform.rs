@@ -126,7 +126,8 @@ impl TestPlatform {
         self.worker_with(worker::Options { sweep, ..hurried() })
     }
 
-    fn worker_with(&self, options: worker::Options) -> Result<TestWorker> {
+    /// A worker with these options.
+    pub fn worker_with(&self, options: worker::Options) -> Result<TestWorker> {
         let stop = CancellationToken::new();
         let running = tokio::spawn(worker::run(self.deps()?, options, stop.clone()));
         Ok(TestWorker { stop, running })
@@ -265,7 +266,8 @@ pub fn caller(name: &str, role: Role) -> Result<Caller> {
 }
 
 /// Everything but the leases shorter than in production.
-pub(crate) fn hurried() -> worker::Options {
+#[must_use]
+pub fn hurried() -> worker::Options {
     worker::Options {
         concurrency: 4,
         drain: Duration::from_secs(10),
@@ -284,5 +286,6 @@ pub(crate) fn hurried() -> worker::Options {
         // Tests count the requests of jobs.
         watch: None,
         drift: None,
+        ..worker::Options::default()
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     queue::{Bell, WorkerOptions, answer_rings},
     store::{Store, StoreError},
     vault::Vault,
-    watch::{DriftWatcher, WatchPolicy, Watcher},
+    watch::{DriftWatcher, RenewalPolicy, Renewer, WatchPolicy, Watcher},
 };
 
 /// Redis answers the queue within this time, or is in trouble.
@@ -57,6 +57,8 @@ pub struct Options {
     pub watch: Option<WatchPolicy>,
     /// How often they are compared with the database; `None`: never.
     pub drift: Option<WatchPolicy>,
+    /// How CRLs that end soon are renewed when they are looked at; `None`: they are not.
+    pub crl_renewal: Option<RenewalPolicy>,
 }
 
 impl Default for Options {
@@ -69,6 +71,7 @@ impl Default for Options {
             sweep: SweepPolicy::default(),
             watch: Some(WatchPolicy::default()),
             drift: Some(WatchPolicy { every: DriftWatcher::EVERY }),
+            crl_renewal: Some(RenewalPolicy::default()),
         }
     }
 }
@@ -125,7 +128,7 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
         return Ok(());
     };
     let ambient = deps.ambient.clone();
-    let runner = runner(deps, &redis, options, &owner);
+    let runner = runner(deps, &redis, &options, &owner);
     let sweeper = Sweeper {
         store: runner.store.clone(),
         bell: Arc::clone(&runner.bell),
@@ -134,7 +137,13 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
     };
     let mut sweeping = tokio::spawn(sweeper.run(stop.clone()));
     let watching = options.watch.map(|policy| {
-        let watcher = Watcher { store: runner.store.clone(), hosts: runner.hosts.clone(), policy };
+        let renewer = options.crl_renewal.map(|policy| Renewer {
+            locks: runner.locks.clone(),
+            events: runner.events.clone(),
+            policy,
+            needed: options.jobs.needed,
+        });
+        let watcher = Watcher { store: runner.store.clone(), hosts: runner.hosts.clone(), policy, renewer };
         tokio::spawn(watcher.run(stop.clone()))
     });
     let comparing = options.drift.map(|policy| {
@@ -159,7 +168,7 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
 }
 
 /// What runs jobs, in the name of the platform that `owner` names.
-fn runner(deps: Deps, redis: &redis::aio::ConnectionManager, options: Options, owner: &str) -> Runner {
+fn runner(deps: Deps, redis: &redis::aio::ConnectionManager, options: &Options, owner: &str) -> Runner {
     let url = deps.redis_url.expose_secret().to_owned();
     Runner {
         locks: Locks::new(redis.clone(), options.lock, deps.ambient.clone()),
@@ -180,7 +189,7 @@ pub async fn by_hand(deps: Deps, options: Options) -> Result<Runner, WorkerError
     deps.store.opened().await?;
     check_redis(&redis).await?;
     let owner = deps.store.platform_id().await?;
-    Ok(runner(deps, &redis, options, &owner))
+    Ok(runner(deps, &redis, &options, &owner))
 }
 
 /// Waits for the database and Redis, and gives the platform's id. An error that waiting cannot cure is

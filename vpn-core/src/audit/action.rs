@@ -99,6 +99,12 @@ pub enum Action {
     ClientReconciled,
     /// The configuration that OpenVPN has on a VPN host was confirmed.
     ConfigurationConfirmed,
+    /// The platform itself is about to renew the CRL of a VPN host, which ends soon.
+    CrlRenewalStarted,
+    /// It has: the same serials, a later end.
+    CrlRenewed,
+    /// It could not.
+    CrlRenewalFailed,
     /// A client was recorded.
     ClientCreated,
     /// Something happened to a job.
@@ -145,6 +151,9 @@ impl Action {
             Self::ServerReconciled,
             Self::ClientReconciled,
             Self::ConfigurationConfirmed,
+            Self::CrlRenewalStarted,
+            Self::CrlRenewed,
+            Self::CrlRenewalFailed,
             Self::ClientCreated,
             Self::ProfileDelivered,
             Self::LinkCreated,
@@ -177,6 +186,9 @@ impl Action {
             Self::ServerReconciled => "the database was brought level with what a VPN host says",
             Self::ClientReconciled => "so was what it has of this client",
             Self::ConfigurationConfirmed => "the configuration that OpenVPN has on a VPN host was confirmed",
+            Self::CrlRenewalStarted => "a worker is about to renew the CRL of a VPN host, which ends soon",
+            Self::CrlRenewed => "it did: the same serials, a later end; nobody's access changes",
+            Self::CrlRenewalFailed => "it could not; the old list stays in force, and a worker tries again",
             Self::ClientCreated => "a client was recorded",
             Self::ProfileDelivered => "a profile was handed out; the platform no longer has it",
             Self::LinkCreated => "a link to a profile was made; with it, it can be taken without a token",
@@ -212,6 +224,9 @@ impl Action {
             Self::ServerReconciled => "server.reconciled",
             Self::ClientReconciled => "client.reconciled",
             Self::ConfigurationConfirmed => "server.configuration_confirmed",
+            Self::CrlRenewalStarted => "crl.renewal_started",
+            Self::CrlRenewed => "crl.renewed",
+            Self::CrlRenewalFailed => "crl.renewal_failed",
             Self::ClientCreated => "client.created",
             Self::ProfileDelivered => "profile.delivered",
             Self::LinkCreated => "link.created",
@@ -261,7 +276,9 @@ impl Action {
             | Self::PermissionRefused
             | Self::LinkRefused
             | Self::Job(_, JobAct::Fenced) => Outcome::Refused,
-            Self::Job(_, JobAct::Failed | JobAct::Delayed | JobAct::Requeued) => Outcome::Failed,
+            Self::CrlRenewalFailed | Self::Job(_, JobAct::Failed | JobAct::Delayed | JobAct::Requeued) => {
+                Outcome::Failed
+            }
             _ => Outcome::Ok,
         }
     }

@@ -34,6 +34,11 @@ pub const KEYS: &[Key] = &[
     ),
     key("listen", "server", "address and port; `127.0.0.1:8080`"),
     key(
+        "metrics_listen",
+        "server",
+        "where Prometheus may ask for `/metrics`, without a token, so keep it on loopback or a private network: address and port; nowhere",
+    ),
+    key(
         "allowed_origins",
         "server",
         "origins whose pages may open WebSockets, separated by commas; only the server's own",
@@ -96,6 +101,11 @@ pub const KEYS: &[Key] = &[
         "drift_seconds",
         "worker",
         "between two comparisons of a VPN host with the database, up to 604800; `0`: never; `3600`",
+    ),
+    key(
+        "crl_renewal",
+        "worker",
+        "whether a CRL that ends soon is renewed when the host is looked at, by `system:crl` in the audit log; `true`",
     ),
     key("max_attempts", "server", "tries before a job is given up, 1 to 100; `8`"),
     key("max_validity_days", "server", "the longest validity of a client's certificate, in days, 1 to 3650; `3650`"),

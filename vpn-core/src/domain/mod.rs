@@ -6,6 +6,7 @@ mod certificate;
 mod client;
 mod contact;
 mod drift;
+mod expiry;
 mod fence;
 mod id;
 mod job;
@@ -16,12 +17,14 @@ mod principal;
 mod proof;
 mod record;
 mod server;
+mod warning;
 
 pub use approval::{Approval, ApprovalState, Operation};
 pub use certificate::{Certificate, Serial};
 pub use client::{Client, ClientState, ClientStatus, RevocationRequest};
-pub use contact::{Contact, HostFacts, Session, Sessions, VpnServer};
+pub use contact::{Contact, CrlRenewal, HostFacts, Session, Sessions, VpnServer};
 pub use drift::{Comparison, Difference, Drift, DriftKind, DriftReport, HostView, Subject};
+pub use expiry::{Expiry, Perishable, Stage};
 pub use fence::{AttemptId, Fence, FencingToken};
 pub use id::{ApprovalId, ClientId, JobId, LinkId, RequestId, ServerId, TokenId};
 pub use job::{Job, JobFailure, JobInput, JobKind, JobState, ProvisionInput, RevokeInput, Step};
@@ -33,6 +36,7 @@ pub use proof::{Claim, Proof};
 pub use record::{HostRecord, RecordState};
 pub(crate) use server::HostKeyLine;
 pub use server::{BadAddress, Server, ServerAddress, ServerState};
+pub use warning::{ClientEnds, EndingSoon, Warning, WarningCode};
 
 /// A value that breaks a rule of the domain. The message says what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

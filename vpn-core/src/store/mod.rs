@@ -14,6 +14,7 @@ mod drifts;
 mod dump;
 mod each;
 mod error;
+mod expiry;
 mod idempotency;
 mod jobs;
 mod links;
@@ -23,6 +24,7 @@ mod row;
 mod seals;
 mod servers;
 mod settings;
+mod tallies;
 mod tokens;
 
 use std::ops::{Deref, DerefMut};
@@ -45,6 +47,7 @@ pub use links::{NewLink, StoredLink};
 pub use page::{End, Page, PageRequest, TimeRange};
 pub use profiles::{NewProfile, StoredProfile};
 pub use servers::NewServer;
+pub use tallies::JobTally;
 pub use tokens::{NewToken, StoredToken, TokenFilter};
 
 /// How many keys one statement names; more than a page of any list.

@@ -29,6 +29,7 @@ export default [
               'Certificate',
               'Health',
               'HealthCheck',
+              'HealthWarning',
               'HostStatus',
               'JobError',
               'PageInfo',
