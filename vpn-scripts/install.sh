@@ -41,6 +41,8 @@ install.sh                                                  upgrade, all options
   --static-addresses N   0: so many at the end of the network are for clients with an address
                          of their own, and given to nobody else
   --crl-days N           30: how long a CRL is valid; a timer renews it every day
+  --adopt PKI            take over an easy-rsa PKI, with --adopt-server NAME, --adopt-tls-crypt FILE
+                         or --adopt-tls-auth FILE what its clients need; see README.md
   --help
 END
 }
@@ -64,7 +66,7 @@ tab=$(printf '\t')
 
 remembered='remote ssh_host user state port proto network local dev static_addresses crl_days'
 remote='' ssh_host='' user='' state='' port='' proto='' network='' local='' dev='' static_addresses='' crl_days=''
-keys=
+keys='' adopt='' adopt_server='' adopt_tls_crypt='' adopt_tls_auth=''
 
 options_read() {
   while [ $# -gt 0 ]; do
@@ -84,6 +86,7 @@ options_read() {
       --dev) dev=$2 ;;
       --static-addresses) static_addresses=$2 ;;
       --crl-days) crl_days=$2 ;;
+      --adopt | --adopt-server | --adopt-tls-crypt | --adopt-tls-auth) eval "$(printf %s "${1#--}" | tr - _)=\$2" ;;
       *) bad "$1 is not known" ;;
     esac
     shift 2
@@ -187,7 +190,7 @@ place() {
 begin() {
   [ "$(id -u)" -eq 0 ] || die 77 'only root can install; run it with sudo'
   here=$(cd -P -- "${0%/*}" && pwd)
-  for file in gate vpn-host setup sessions crl tls-crypt-v2-verify; do
+  for file in gate vpn-host setup adopt sessions crl tls-crypt-v2-verify; do
     [ -x "$here/libexec/$file" ] || die 66 "libexec/$file is missing next to install.sh; unpack the whole release"
   done
   [ -r /etc/debian_version ] || die 69 'this is no Debian; install.sh knows Debian 12 only'
@@ -274,7 +277,25 @@ state_directory() {
     --crl-days "$crl_days" --management "$run/management.sock" --pidfile "$run/openvpn.pid" --ssh-user "$user" \
     --static-addresses "$static_addresses" --scripts "$link"
   [ -z "$local" ] || set -- "$@" --local "$local"
+  if [ -n "$adopt" ]; then
+    adopt_copy
+    set -- "$@" --adopt "$work/pki"
+    [ -z "$adopt_server" ] || set -- "$@" --adopt-server "$adopt_server"
+    [ -z "$adopt_tls_crypt" ] || set -- "$@" --adopt-tls-crypt "$work/pki/tls-crypt.key"
+    [ -z "$adopt_tls_auth" ] || set -- "$@" --adopt-tls-auth "$work/pki/tls-auth.key"
+  fi
   as_account "$versions/$version/setup" "$@" >"$work/setup" || die "$?" 'setup failed; its message is above'
+  grep '^adopted: \|^  left: ' "$work/setup" || :
+}
+
+adopt_copy() { # The account may not read the PKI: it gets what it needs, and that goes when this ends.
+  install -d -m 0700 "$work/pki" "$work/pki/private" || die 74 'cannot copy the PKI; check free space in /tmp'
+  for part in ca.crt crl.pem index.txt issued certs_by_serial renewed private/ca.key "private/$adopt_server.key"; do
+    [ ! -e "$adopt/$part" ] || cp -RL "$adopt/$part" "$work/pki/$part" || die 74 'cannot copy the PKI; check free space in /tmp'
+  done
+  [ -z "$adopt_tls_crypt" ] || cp "$adopt_tls_crypt" "$work/pki/tls-crypt.key" || die 66 'the tls-crypt key cannot be read'
+  [ -z "$adopt_tls_auth" ] || cp "$adopt_tls_auth" "$work/pki/tls-auth.key" || die 66 'the tls-auth key cannot be read'
+  chown -R "$user" "$work/pki" && chmod 0711 "$work"
 }
 
 as_account() { (cd / && exec runuser -u "$user" -- "$@"); }

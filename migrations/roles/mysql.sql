@@ -9,6 +9,7 @@
 GRANT SELECT ON settings TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE (state, host_key) ON servers TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON server_contacts TO 'vpn_app'@'%';
+GRANT SELECT, INSERT, UPDATE ON server_drifts TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON clients TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON jobs TO 'vpn_app'@'%';
 GRANT SELECT, INSERT ON audit_log TO 'vpn_app'@'%';

@@ -9,11 +9,11 @@
 -- Who does not own a table cannot drop it, truncate it, or take its triggers away.
 GRANT USAGE ON SCHEMA public TO vpn_app, vpn_auditor;
 
-GRANT SELECT ON settings, servers, server_contacts, clients, jobs, audit_log, audit_head, audit_seals,
+GRANT SELECT ON settings, servers, server_contacts, server_drifts, clients, jobs, audit_log, audit_head, audit_seals,
   tokens, profiles, profile_links, approvals, idempotency_keys TO vpn_app;
-GRANT INSERT ON servers, server_contacts, clients, jobs, audit_log, tokens, profiles, profile_links, approvals,
+GRANT INSERT ON servers, server_contacts, server_drifts, clients, jobs, audit_log, tokens, profiles, profile_links, approvals,
   idempotency_keys TO vpn_app;
-GRANT UPDATE ON server_contacts, clients, jobs, audit_head, tokens, profiles, profile_links, approvals TO vpn_app;
+GRANT UPDATE ON server_contacts, server_drifts, clients, jobs, audit_head, tokens, profiles, profile_links, approvals TO vpn_app;
 GRANT UPDATE (state, host_key) ON servers TO vpn_app;
 GRANT DELETE ON idempotency_keys TO vpn_app;
 

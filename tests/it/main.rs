@@ -1,9 +1,13 @@
 //! The integration tests: one binary, so that services are started once.
 
 #[cfg(test)]
+mod adoption;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod backup;
+#[cfg(test)]
+mod drift;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]

@@ -285,6 +285,7 @@ pub fn hurried() -> worker::Options {
         },
         // Tests count the requests of jobs.
         watch: None,
+        drift: None,
         ..worker::Options::default()
     }
 }

@@ -19,6 +19,7 @@
 //! | [`vault`] | profiles, sealed |
 //! | [`backup`] | the whole database in a file, and back |
 //! | `reconcile` | the database brought level with a VPN host that is ahead of it (feature `worker`) |
+//! | `drift` | where VPN hosts and the database differ (feature `worker`) |
 //! | [`config`], [`telemetry`], [`clock`], [`error`] | what every program needs |
 //!
 //! # Embedding
@@ -82,6 +83,8 @@ mod boundary;
 pub mod clock;
 pub mod config;
 pub mod domain;
+#[cfg(feature = "worker")]
+pub mod drift;
 pub mod error;
 pub mod events;
 pub mod host;

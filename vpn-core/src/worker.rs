@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Ambient,
+    drift::Inspector,
     events::Events,
     host::Hosts,
     jobs::{JobPolicy, Runner, Shares, SweepPolicy, Sweeper},
@@ -14,7 +15,7 @@ use crate::{
     queue::{Bell, WorkerOptions, answer_rings},
     store::{Store, StoreError},
     vault::Vault,
-    watch::{RenewalPolicy, Renewer, WatchPolicy, Watcher},
+    watch::{DriftWatcher, RenewalPolicy, Renewer, WatchPolicy, Watcher},
 };
 
 /// Redis answers the queue within this time, or is in trouble.
@@ -56,6 +57,8 @@ pub struct Options {
     pub watch: Option<WatchPolicy>,
     /// How CRLs that end soon are renewed when they are looked at; `None`: they are not.
     pub crl_renewal: Option<RenewalPolicy>,
+    /// How often they are compared with the database; `None`: never.
+    pub drift: Option<WatchPolicy>,
 }
 
 impl Default for Options {
@@ -68,6 +71,7 @@ impl Default for Options {
             sweep: SweepPolicy::default(),
             watch: Some(WatchPolicy::default()),
             crl_renewal: Some(RenewalPolicy::default()),
+            drift: Some(WatchPolicy { every: DriftWatcher::EVERY }),
         }
     }
 }
@@ -92,6 +96,7 @@ impl Options {
             sweep: SweepPolicy { every: lease / 15, unanswered: lease, unanswered_when_busy: lease * 3 },
             // Tests count the requests of jobs.
             watch: None,
+            drift: None,
             ..self
         }
     }
@@ -141,6 +146,10 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
         let watcher = Watcher { store: runner.store.clone(), hosts: runner.hosts.clone(), policy, renewer };
         tokio::spawn(watcher.run(stop.clone()))
     });
+    let comparing = options.drift.map(|policy| {
+        let inspector = Inspector { store: runner.store.clone(), hosts: runner.hosts.clone() };
+        tokio::spawn(DriftWatcher { inspector, policy }.run(stop.clone()))
+    });
     let settings = WorkerOptions { concurrency: options.concurrency, drain: options.drain };
     tracing::info!(worker.concurrency = options.concurrency, "the worker is ready");
     answer_rings(&url, queue, &ambient, Arc::new(runner), settings, stop).await;
@@ -150,9 +159,9 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
         // Redis or the database hangs; what the round was about to do is done by another sweeper.
         Err(_) => sweeping.abort(),
     }
-    if let Some(watching) = watching {
-        // What it had begun is looked at by another worker.
-        watching.abort();
+    for task in [watching, comparing].into_iter().flatten() {
+        // What it had begun is done by another worker.
+        task.abort();
     }
     tracing::info!("the worker has stopped");
     Ok(())

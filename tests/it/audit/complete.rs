@@ -52,6 +52,7 @@ async fn everything_that_can_happen_leaves_an_entry() -> Result<()> {
         "crl.renewal_started",
         "crl.renewed",
         "database.restored",
+        "server.configuration_confirmed",
         "server.reconciled",
     ]
     .map(str::to_owned);

@@ -23,6 +23,7 @@ on_every_database!(
     clients_are_found_by_status_server_and_name,
     clients_are_found_by_when_they_were_recorded,
     clients_are_found_by_many_ids,
+    a_revocation_from_before_is_recorded_once_and_only_for_who_is_pending,
     an_uncommitted_client_never_was,
 );
 
@@ -254,6 +255,24 @@ async fn clients_are_found_by_many_ids(world: World) -> Result<()> {
     found.sort_by_key(|client| client.id);
     assert_eq!(found, [one, two]);
     assert_eq!(world.store().read().await?.clients_by_id(&[]).await?, []);
+    Ok(())
+}
+
+async fn a_revocation_from_before_is_recorded_once_and_only_for_who_is_pending(world: World) -> Result<()> {
+    use vpn_core::{clock::Timestamp, domain::Reason};
+    let (pending, active, asked) = (world.client().await?, world.active().await?, world.client().await?);
+    world.request_revocation(asked.id).await?;
+    let (reason, at): (Reason, _) = ("before".parse()?, Timestamp::from_seconds(1_600_000_000));
+    let mut tx = world.store().begin().await?;
+    tx.record_revocation(pending.id, &reason, at).await?;
+    for other in [pending.id, active.id, asked.id] {
+        let refused = tx.record_revocation(other, &reason, at).await;
+        ensure!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");
+    }
+    tx.commit(told(), []).await?;
+    let recorded = world.reload(pending.id).await?;
+    assert_eq!((recorded.status(), recorded.revoked_at()), (ClientStatus::Revoked, Some(at)));
+    assert_eq!(world.reload(active.id).await?, active);
     Ok(())
 }
 

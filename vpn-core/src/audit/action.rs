@@ -103,6 +103,8 @@ pub enum Action {
     CrlRenewed,
     /// It could not.
     CrlRenewalFailed,
+    /// The configuration that OpenVPN has on a VPN host was confirmed.
+    ConfigurationConfirmed,
     /// A client was recorded.
     ClientCreated,
     /// Something happened to a job.
@@ -151,6 +153,7 @@ impl Action {
             Self::CrlRenewalStarted,
             Self::CrlRenewed,
             Self::CrlRenewalFailed,
+            Self::ConfigurationConfirmed,
             Self::ClientCreated,
             Self::ProfileDelivered,
             Self::LinkCreated,
@@ -185,6 +188,7 @@ impl Action {
             Self::CrlRenewalStarted => "a worker is about to renew the CRL of a VPN host, which ends soon",
             Self::CrlRenewed => "it did: the same serials, a later end; nobody's access changes",
             Self::CrlRenewalFailed => "it could not; the old list stays in force, and a worker tries again",
+            Self::ConfigurationConfirmed => "the configuration that OpenVPN has on a VPN host was confirmed",
             Self::ClientCreated => "a client was recorded",
             Self::ProfileDelivered => "a profile was handed out; the platform no longer has it",
             Self::LinkCreated => "a link to a profile was made; with it, it can be taken without a token",
@@ -222,6 +226,7 @@ impl Action {
             Self::CrlRenewalStarted => "crl.renewal_started",
             Self::CrlRenewed => "crl.renewed",
             Self::CrlRenewalFailed => "crl.renewal_failed",
+            Self::ConfigurationConfirmed => "server.configuration_confirmed",
             Self::ClientCreated => "client.created",
             Self::ProfileDelivered => "profile.delivered",
             Self::LinkCreated => "link.created",

@@ -102,6 +102,11 @@ pub const KEYS: &[Key] = &[
         "worker",
         "whether a CRL that ends soon is renewed when the host is looked at, by `system:crl` in the audit log; `true`",
     ),
+    key(
+        "drift_seconds",
+        "worker",
+        "between two comparisons of a VPN host with the database, up to 604800; `0`: never; `3600`",
+    ),
     key("max_attempts", "server", "tries before a job is given up, 1 to 100; `8`"),
     key("max_validity_days", "server", "the longest validity of a client's certificate, in days, 1 to 3650; `3650`"),
     key(

@@ -148,6 +148,8 @@ pub struct WorkerConfig {
     pub watch: Option<Duration>,
     /// Whether CRLs that end soon are renewed when they are looked at.
     pub crl_renewal: bool,
+    /// Between two comparisons of a VPN host with the database; `None`: they are not compared.
+    pub drift: Option<Duration>,
     /// Before the second attempt at a job, at most.
     pub retry_base: Duration,
     /// Before any attempt at a job, at most.
@@ -221,10 +223,9 @@ impl WorkerConfig {
             ssh_timeout: given.seconds("ssh_timeout_seconds", Duration::from_secs(45)),
             concurrency: given.within("concurrency", 8, 1, 64),
             drain: given.seconds("drain_seconds", Duration::from_secs(30)),
-            watch: Some(given.within("watch_seconds", 60, 0, 86_400))
-                .filter(|seconds| *seconds > 0)
-                .map(Duration::from_secs),
+            watch: every(&mut given, "watch_seconds", 60, 86_400),
             crl_renewal: given.parsed("crl_renewal", true, "true or false"),
+            drift: every(&mut given, "drift_seconds", 3600, 604_800),
             retry_base: given.seconds("retry_base_seconds", RETRY_BASE),
             retry_cap: given.seconds("retry_cap_seconds", RETRY_CAP),
         };
@@ -259,6 +260,11 @@ impl CheckpointConfig {
         given.finish()?;
         Ok(Self { database, key })
     }
+}
+
+/// A rhythm in seconds; 0 is none.
+fn every(given: &mut Given, key: &'static str, default: u64, most: u64) -> Option<Duration> {
+    Some(given.within(key, default, 0, most)).filter(|seconds| *seconds > 0).map(Duration::from_secs)
 }
 
 fn shared(given: &mut Given) -> Shared {

@@ -66,6 +66,10 @@ pub struct HostFacts {
     /// When the OpenVPN server's certificate ends, in seconds since the epoch; the same.
     #[serde(default)]
     pub server_not_after: Option<i64>,
+    /// SHA-256 of the OpenVPN server's configuration file, in hexadecimal digits, or `missing`; `None` from a host
+    /// whose scripts are older.
+    #[serde(default)]
+    pub config_sha256: Option<String>,
 }
 
 impl HostFacts {
@@ -87,6 +91,12 @@ impl HostFacts {
         ]
         .into_iter()
         .flatten()
+    }
+
+    /// Whether the host can tell what its CRL really has.
+    #[must_use]
+    pub fn tells_what_is_published(&self) -> bool {
+        self.capabilities.iter().any(|it| it == "published")
     }
 }
 

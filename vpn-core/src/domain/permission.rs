@@ -62,6 +62,8 @@ pub enum Permission {
     ManageServers,
     /// Bring the database level with a VPN host that is ahead of it.
     ReconcileServer,
+    /// See where a VPN host and the database differ.
+    ReadDrift,
     /// See and revoke one's own tokens.
     OwnTokens,
     /// See everybody's tokens.
@@ -106,7 +108,7 @@ const fn grant(
 }
 
 /// Who may do what, in the order of [`Permission`].
-pub const TABLE: [Grant; 16] = {
+pub const TABLE: [Grant; 17] = {
     use Permission as P;
     use Scope as S;
     [
@@ -121,6 +123,7 @@ pub const TABLE: [Grant; 16] = {
         grant(P::RegisterServer, "server.register", S::Servers, ADMIN, "make a VPN host known"),
         grant(P::ManageServers, "server.manage", S::Servers, ADMIN, "pin a VPN host's key; disable, enable, retire it"),
         grant(P::ReconcileServer, "server.reconcile", S::Servers, ADMIN, "bring the database level with a VPN host"),
+        grant(P::ReadDrift, "server.drift", S::Read, ALL_BUT_VIEWERS, "see where a VPN host and the database differ"),
         grant(P::OwnTokens, "token.own", S::Tokens, ALL, "see and revoke one's own tokens"),
         grant(P::ReadTokens, "token.read", S::Tokens, OVERSEERS, "see everybody's tokens"),
         grant(P::ManageTokens, "token.manage", S::Tokens, ADMIN, "make tokens, and revoke everybody's"),
@@ -300,12 +303,14 @@ mod tests {
             "client.revoke",
             "job.retry",
             "profile.deliver",
+            "server.drift",
             "token.own",
             "approval.read",
             "approval.decide",
         ];
         assert_eq!(may(Role::Operator), operator);
-        let auditor = ["client.read", "health.read", "audit.read", "token.own", "token.read", "approval.read"];
+        let auditor =
+            ["client.read", "health.read", "audit.read", "server.drift", "token.own", "token.read", "approval.read"];
         assert_eq!(may(Role::Auditor), auditor);
         assert_eq!(may(Role::Admin).len(), TABLE.len());
     }

@@ -12,17 +12,19 @@ mod evidence;
 mod faulty;
 #[cfg(feature = "worker")]
 mod key;
-mod record;
 mod reply;
 mod request;
 #[cfg(feature = "worker")]
 mod ssh;
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::domain::{Client, Fence, HostFacts, JobId, ProvisionInput, Serial, Server, Session, Sessions, VpnServer};
+use crate::domain::{
+    Client, Fence, HostFacts, HostRecord, HostView, Invalid, JobId, ProvisionInput, Serial, Server, Session, Sessions,
+    VpnServer,
+};
 
 pub use certificate::{CertificateFault, certificate_of_profile, check_validity};
 pub use csr::check_csr;
@@ -32,7 +34,6 @@ pub use evidence::Evidence;
 pub use faulty::{Fault, FaultyTransport};
 #[cfg(feature = "worker")]
 pub use key::{HostKeyVerdict, fingerprint, judge};
-pub use record::{HostRecord, RecordState};
 pub use request::Request;
 #[cfg(feature = "worker")]
 pub use ssh::{SshOptions, SshTransport};
@@ -250,25 +251,66 @@ impl Hosts {
         }
     }
 
-    /// What the host knows of every serial. Many pages for a host with many; changes nothing.
+    /// What the host knows of every serial that the platform has chosen: all that an older one can tell. Many pages
+    /// for a host with many; changes nothing.
     pub async fn inventory(&self, server: &Server) -> Result<Vec<HostRecord>, HostError> {
-        let (mut records, mut from) = (Vec::new(), Serial::LOWEST.to_owned());
+        self.pages(server, Serial::LOWEST_CHOSEN, Request::inventory, str::parse).await
+    }
+
+    /// The serials that the CRL in force has, and when each was revoked, in seconds since the epoch. Read from the
+    /// list itself, whatever the host knows besides; changes nothing.
+    pub async fn published(&self, server: &Server) -> Result<HashMap<Serial, i64>, HostError> {
+        let bad = || Invalid::new("a line of the published serials is not `SERIAL SECONDS`");
+        let entry = |line: &str| -> Result<(Serial, i64), Invalid> {
+            let (serial, seconds) = line.split_once(' ').ok_or_else(bad)?;
+            Ok((serial.parse()?, seconds.parse().map_err(|_| bad())?))
+        };
+        Ok(self.pages(server, Serial::LOWEST, Request::published, entry).await?.into_iter().collect())
+    }
+
+    /// Everything that can be held against the database. An error when the host's scripts are too old to tell;
+    /// changes nothing.
+    pub async fn view(&self, server: &Server) -> Result<HostView, HostError> {
+        let (reply, evidence) = self.call(server, Request::hello()).await?;
+        let facts = reply.facts().filter(HostFacts::tells_what_is_published);
+        let Some(configuration) = facts.and_then(|facts| facts.config_sha256) else {
+            return Err(evidence.unexpected(
+                "its scripts are too old to tell what its CRL has: run this version's install.sh on the host",
+            ));
+        };
+        Ok(HostView {
+            configuration,
+            records: self.pages(server, Serial::LOWEST, Request::inventory, str::parse).await?,
+            published: self.published(server).await?,
+            sessions: self.sessions(server).await?,
+        })
+    }
+
+    /// Lines that come in pages, each page with a field `next`: the serial that the following one begins with.
+    async fn pages<T>(
+        &self,
+        server: &Server,
+        from: &str,
+        ask: impl Fn(&str) -> Request,
+        read: impl Fn(&str) -> Result<T, Invalid>,
+    ) -> Result<Vec<T>, HostError> {
+        let (mut lines, mut from) = (Vec::new(), from.to_owned());
         loop {
-            let (reply, evidence) = self.call(server, Request::inventory(&from)).await?;
+            let (reply, evidence) = self.call(server, ask(&from)).await?;
             let Some(next) = reply.field("next").map(str::to_owned) else {
                 return Err(evidence.unexpected("the reply does not say where the next page begins"));
             };
             let Some(page) = reply.into_payload() else { return Err(evidence.unexpected("the reply has no payload")) };
             for line in page.expose_secret().lines().filter(|line| !line.is_empty()) {
-                match line.parse() {
-                    Ok(record) => records.push(record),
+                match read(line) {
+                    Ok(line) => lines.push(line),
                     Err(error) => return Err(evidence.unexpected(&format!("{error}"))),
                 }
             }
             match next.parse::<Serial>() {
                 // Every page goes on behind the last one, or this would never end.
                 Ok(_) if next > from => from = next,
-                Err(_) if next == "none" => return Ok(records),
+                Err(_) if next == "none" => return Ok(lines),
                 _ => return Err(evidence.unexpected("the next page begins nowhere")),
             }
         }

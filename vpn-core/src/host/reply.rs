@@ -86,6 +86,7 @@ impl Reply {
             crl_next_update: self.field("crl_next_update")?.parse().ok()?,
             ca_not_after: self.field("ca_not_after").and_then(|at| at.parse().ok()),
             server_not_after: self.field("server_not_after").and_then(|at| at.parse().ok()),
+            config_sha256: self.field("config_sha256").map(str::to_owned),
         })
     }
 

@@ -63,6 +63,13 @@ impl Request {
         Self::new("crl")
     }
 
+    /// A page of what the CRL in force has, from this serial on.
+    pub(super) fn published(from: &str) -> Self {
+        let mut request = Self::new("published");
+        request.line("serial", from);
+        request
+    }
+
     pub(super) fn hello() -> Self {
         Self::new("hello")
     }

@@ -5,17 +5,18 @@ use std::time::Duration;
 use super::{Act, Finding, Plan, ReconcileError, Reconciler};
 use crate::{
     audit::{Action, Entry, JobAct},
-    domain::{Client, ClientState, ClientStatus, FencingToken, Job, JobId, JobKind, JobState, Server},
+    domain::{Client, ClientState, ClientStatus, FencingToken, Invalid, Job, JobId, JobKind, JobState, Server},
     host::{HostErrorKind, Order, certificate_of_profile},
     lock::Lease,
     queue::Handler as _,
     service::RevokeClient,
-    store::{NewClient, StoreError},
+    store::{NewClient, StoreError, Tx},
 };
 
 /// Why clients are revoked here, as their records have it.
 const REVOKED_THERE: &str = "reconciled: the VPN host has it revoked";
 const LOST: &str = "reconciled: the database lost its profile, and somebody may have it";
+const BEFORE: &str = "reconciled: the VPN host had it revoked, and the database did not know it";
 const UNKNOWN: &str = "reconciled: the VPN host had it, and the database did not know it";
 
 /// How long a revocation is waited for: half a minute, then workers go on with it alone.
@@ -52,7 +53,8 @@ impl Reconciler {
 
     async fn put_right(&self, server: &Server, finding: &Finding) -> Result<Option<Job>, ReconcileError> {
         match finding.act {
-            Act::Missing => Ok(None),
+            Act::Missing | Act::LeaveAdopted => Ok(None),
+            Act::RecordAsRevoked => self.record_revoked(server, finding).await.map(|()| None),
             Act::RaiseFence => self.raise(server, finding).await.map(|()| None),
             Act::Revoke | Act::RevokeLost => {
                 self.raise(server, finding).await?;
@@ -100,6 +102,23 @@ impl Reconciler {
 
     /// Records a client that the database does not know, as it was created.
     async fn record(&self, server: &Server, finding: &Finding) -> Result<(), ReconcileError> {
+        let tx = self.inserted(server, finding).await?;
+        tx.commit(self.entry(server, finding, ClientStatus::Pending), []).await?;
+        Ok(())
+    }
+
+    /// Records a client that the host has revoked before the database knew it. The host has its tombstone, so
+    /// there is nothing to be done there.
+    async fn record_revoked(&self, server: &Server, finding: &Finding) -> Result<(), ReconcileError> {
+        let mut tx = self.inserted(server, finding).await?;
+        let at = finding.revoked_at.unwrap_or_else(|| tx.at());
+        let reason = BEFORE.parse().map_err(|bad: Invalid| ReconcileError::InTheWay(bad.to_string()))?;
+        tx.record_revocation(finding.client_id, &reason, at).await?;
+        tx.commit(self.entry(server, finding, ClientStatus::Revoked).with("revokedAt", at.to_string()), []).await?;
+        Ok(())
+    }
+
+    async fn inserted(&self, server: &Server, finding: &Finding) -> Result<Tx, ReconcileError> {
         let mut tx = self.runner.store.begin().await?;
         let new = NewClient {
             id: finding.client_id,
@@ -122,8 +141,7 @@ impl Reconciler {
         if finding.fences.1 > FencingToken::ZERO {
             tx.raise_fence(finding.client_id, finding.fences.1).await?;
         }
-        tx.commit(self.entry(server, finding, ClientStatus::Pending), []).await?;
-        Ok(())
+        Ok(tx)
     }
 
     /// As when a person asks for it, and at once: from the request on, nothing can activate the client.

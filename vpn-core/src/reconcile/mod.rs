@@ -9,9 +9,11 @@
 //! | --- | --- | --- |
 //! | a higher fence | a lower one | the fence is raised: it only ever grows, so the higher one is right |
 //! | revoked | pending, active | the client is revoked: a revocation is final wherever it is known |
-//! | not revoked | revoked | revoked again on the host: its state was set back |
+//! | not revoked, or its CRL lacks it, or it is connected | revoked | revoked again on the host, and its sessions ended |
 //! | issued, and the key is gone from it | pending, and no profile | revoked; with `adopt`, active |
 //! | issued, or begun | nothing | recorded, then revoked; with `adopt`, kept |
+//! | taken over from another PKI | nothing | shown; with `adopt`, recorded as active |
+//! | revoked | nothing | with `adopt`, recorded as revoked |
 //! | nothing | active | shown, and left alone: the certificate works, and can be revoked |
 //!
 //! A certificate that the database does not know is revoked unless a person decides otherwise: nobody

@@ -1,12 +1,17 @@
 //! What would have to be done.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use super::{ReconcileError, Reconciler};
 use crate::{
     clock::Timestamp,
-    domain::{Client, ClientId, ClientStatus, CommonName, FencingToken, Job, JobKind, Serial, Server, ServerId},
-    host::{HostRecord, RecordState},
+    domain::{
+        Client, ClientId, ClientStatus, CommonName, FencingToken, HostRecord, Job, JobKind, RecordState, Serial,
+        Server, ServerId,
+    },
     store::{ClientFilter, PageRequest},
 };
 
@@ -18,6 +23,8 @@ pub struct Plan {
     /// Where they differ, in the order in which it is put right: names become free before they are
     /// taken.
     pub findings: Vec<Finding>,
+    /// Certificates that the host took over, and that can be no clients: nothing is done about them.
+    pub left: Vec<HostRecord>,
     /// On how many clients they agree.
     pub level: usize,
 }
@@ -31,6 +38,8 @@ pub struct Finding {
     pub name: CommonName,
     /// Its serial.
     pub serial: Serial,
+    /// When the host revoked it, if its CRL tells.
+    pub revoked_at: Option<Timestamp>,
     /// The fence in the database, and on the host.
     pub fences: (FencingToken, FencingToken),
     /// What has to be done, besides raising a fence that is lower in the database.
@@ -45,7 +54,7 @@ pub enum Act {
     /// The host has issued, and handed out the key; the database has neither profile nor certificate: it
     /// is revoked.
     RevokeLost,
-    /// The database has it revoked, the host has not.
+    /// The database has it revoked; the host has not, or its CRL has not, or its session is still open.
     RevokeAgain,
     /// The same as [`Act::RevokeLost`], and a person has decided to keep it.
     Activate,
@@ -53,10 +62,14 @@ pub enum Act {
     RaiseFence,
     /// The host has no certificate of it any more. Nothing is done.
     Missing,
+    /// The host has it revoked, and the database does not know it: it is recorded as revoked.
+    RecordAsRevoked,
     /// The database does not know it: it is recorded, and revoked.
     RecordAndRevoke,
     /// The database does not know it, and a person has decided to keep it.
     RecordAndActivate,
+    /// The host took it over from another PKI. Nothing is done until a person has decided to keep it.
+    LeaveAdopted,
     /// The same, and the host can still hand out its profile: a person provisions it.
     RecordAsPending,
 }
@@ -72,10 +85,18 @@ impl Act {
             Self::Activate => "activate",
             Self::RaiseFence => "raise-fence",
             Self::Missing => "missing",
+            Self::RecordAsRevoked => "record-as-revoked",
+            Self::LeaveAdopted => "leave-adopted",
             Self::RecordAndRevoke => "record-and-revoke",
             Self::RecordAndActivate => "record-and-activate",
             Self::RecordAsPending => "record-as-pending",
         }
+    }
+
+    /// Whether it is only shown.
+    #[must_use]
+    pub const fn does_nothing(self) -> bool {
+        matches!(self, Self::Missing | Self::LeaveAdopted)
     }
 
     /// For people.
@@ -86,17 +107,24 @@ impl Act {
                 "revoke: the host has issued its certificate, and the database has no profile of it; whoever has \
                  that profile can connect (--adopt: make it active instead)"
             }
-            Self::RevokeAgain => "revoke on the host: the database has it revoked, the host has not",
+            Self::RevokeAgain => {
+                "revoke on the host: the database has it revoked; the host has not, or its CRL has not, or it is still \
+                 connected"
+            }
             Self::Activate => "make active: the host has issued its certificate, and the profile was handed out",
             Self::RaiseFence => "raise its fence: the host is ahead",
             Self::Missing => {
                 "nothing: it is active, and the host knows no certificate of it (was the host set back?); it can be \
                  revoked as usual"
             }
+            Self::RecordAsRevoked => "record as revoked: the host has it revoked, the database does not know it",
+            Self::LeaveAdopted => {
+                "nothing: the host took it over from another PKI, and lets it in (--adopt: record it as active)"
+            }
             Self::RecordAndRevoke => {
                 "record and revoke: the host has it, the database does not know it (--adopt: keep it instead)"
             }
-            Self::RecordAndActivate => "record as active: the host has it, and the profile was handed out",
+            Self::RecordAndActivate => "record as active: the host has it, and its key was handed out",
             Self::RecordAsPending => {
                 "record as pending: the host has it, and can still hand out its profile: provision it, with its CSR if \
                  it was made from one"
@@ -126,7 +154,15 @@ impl fmt::Display for Finding {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: level on {} clients, apart on {}", self.server.name, self.level, self.findings.len())?;
-        self.findings.iter().try_for_each(|finding| writeln!(f, "  {finding}"))
+        self.findings.iter().try_for_each(|finding| writeln!(f, "  {finding}"))?;
+        self.left.iter().try_for_each(|record| {
+            let name = record.foreign_name.as_deref().unwrap_or("a certificate without a name");
+            writeln!(
+                f,
+                "  {name} (serial {}): left: the host took it over, and it can be no client; see vpn-worker drift",
+                record.serial
+            )
+        })
     }
 }
 
@@ -137,22 +173,60 @@ struct Known {
     has_profile: bool,
 }
 
+/// What the host shows of what it knows, where its scripts are new enough to tell.
+#[derive(Default)]
+struct Shown {
+    published: Option<HashMap<Serial, i64>>,
+    /// Names that are connected, and that no client which is not revoked has.
+    shut_out: HashSet<CommonName>,
+}
+
+impl Shown {
+    /// Whether the client, which the host has revoked, is let in all the same.
+    fn lets_in(&self, client: &Client) -> bool {
+        let is_missing = self.published.as_ref().is_some_and(|published| !published.contains_key(&client.serial));
+        is_missing || self.shut_out.contains(&client.name)
+    }
+
+    /// A serial that the database does not know.
+    fn unknown(&self, record: HostRecord, adopt: bool) -> Option<Finding> {
+        let act = match (record.state, adopt) {
+            (RecordState::Revoked, true) => Act::RecordAsRevoked,
+            (RecordState::Revoked | RecordState::Seen | RecordState::Foreign, _) => return None,
+            (RecordState::Forgotten | RecordState::Adopted, true) => Act::RecordAndActivate,
+            (RecordState::Adopted, false) => Act::LeaveAdopted,
+            (RecordState::Live, true) => Act::RecordAsPending,
+            (RecordState::Live | RecordState::Forgotten | RecordState::Bound, _) => Act::RecordAndRevoke,
+        };
+        let (name, client_id) = record.owner?;
+        let revoked_at = self.published.as_ref().and_then(|it| it.get(&record.serial).copied());
+        Some(Finding {
+            client_id,
+            name,
+            serial: record.serial,
+            revoked_at: revoked_at.map(Timestamp::from_seconds),
+            fences: (FencingToken::ZERO, record.fence),
+            act,
+        })
+    }
+}
+
 impl Reconciler {
     /// Compares. The host is asked first: what happens meanwhile is then newer in the database, and
     /// nothing for this to put right.
     pub async fn plan(&self, server: Server, adopt: bool) -> Result<Plan, ReconcileError> {
         let begun = self.runner.store.begin().await?.at();
-        let records = self.runner.hosts.inventory(&server).await?;
+        let (records, shown) = self.shown(&server).await?;
         let mut on_host: HashMap<String, HostRecord> =
             records.into_iter().map(|record| (record.serial.as_str().to_owned(), record)).collect();
-        let mut plan = Plan { server, findings: Vec::new(), level: 0 };
+        let mut plan = Plan { server, findings: Vec::new(), left: Vec::new(), level: 0 };
         let mut page = PageRequest::first(PageRequest::<ClientId>::MAX);
         loop {
             let (known, has_next) = self.known(plan.server.id, &page).await?;
             page.after = known.last().map(|known| known.client.id);
             for known in known {
                 let record = on_host.remove(known.client.serial.as_str());
-                match compare(&known, record.as_ref(), begun, adopt) {
+                match compare(&known, record.as_ref(), &shown, begun, adopt) {
                     Some(finding) => plan.findings.push(finding),
                     None => plan.level += 1,
                 }
@@ -161,9 +235,28 @@ impl Reconciler {
                 break;
             }
         }
-        plan.findings.extend(on_host.into_values().filter_map(|record| unknown(record, adopt)));
+        let (left, unknown): (Vec<_>, Vec<_>) =
+            on_host.into_values().partition(|record| record.state == RecordState::Foreign);
+        plan.left = left;
+        plan.left.sort_by(|a, b| a.serial.as_str().cmp(b.serial.as_str()));
+        plan.findings.extend(unknown.into_iter().filter_map(|record| shown.unknown(record, adopt)));
         plan.findings.sort_by_key(|finding| (finding.act, finding.client_id));
         Ok(plan)
+    }
+
+    async fn shown(&self, server: &Server) -> Result<(Vec<HostRecord>, Shown), ReconcileError> {
+        let hosts = &self.runner.hosts;
+        if !hosts.hello(server).await?.tells_what_is_published() {
+            return Ok((hosts.inventory(server).await?, Shown::default()));
+        }
+        let view = hosts.view(server).await?;
+        let connected: Vec<CommonName> = view.sessions.list.iter().filter_map(|it| it.name.parse().ok()).collect();
+        let holders = self.runner.store.read().await?.clients_by_name(server.id, &connected).await?;
+        let mut shut_out: HashSet<CommonName> = connected.into_iter().collect();
+        for holder in holders {
+            shut_out.remove(&holder.name);
+        }
+        Ok((view.records, Shown { published: Some(view.published), shut_out }))
     }
 
     async fn known(
@@ -186,18 +279,26 @@ impl Reconciler {
     }
 }
 
-fn compare(known: &Known, record: Option<&HostRecord>, begun: Timestamp, adopt: bool) -> Option<Finding> {
+fn compare(
+    known: &Known,
+    record: Option<&HostRecord>,
+    shown: &Shown,
+    begun: Timestamp,
+    adopt: bool,
+) -> Option<Finding> {
     let client = &known.client;
     let state = record.map(|record| record.state);
     let fences = (client.fence, record.map_or(FencingToken::ZERO, |record| record.fence));
     let is_behind = fences.0 < fences.1;
     let being_revoked = known.open.iter().any(|job| job.kind() == JobKind::Revoke);
     let act = match (client.status(), state) {
-        (ClientStatus::Revoked, Some(RecordState::Revoked)) => None,
+        (ClientStatus::Revoked, Some(RecordState::Revoked)) if !shown.lets_in(client) => None,
         // What was revoked after the host was asked is none of its lag.
         (ClientStatus::Revoked, _) => client.revoked_at().is_some_and(|at| at < begun).then_some(Act::RevokeAgain),
         (_, Some(RecordState::Revoked)) if being_revoked && !is_behind => None,
         (_, Some(RecordState::Revoked)) => Some(Act::Revoke),
+        // It is here because a person has decided to keep it.
+        (ClientStatus::Pending, Some(RecordState::Adopted)) if client.revocation.is_none() => Some(Act::Activate),
         (ClientStatus::Pending, Some(RecordState::Forgotten)) if !known.has_profile && client.revocation.is_none() => {
             Some(if adopt { Act::Activate } else { Act::RevokeLost })
         }
@@ -207,17 +308,6 @@ fn compare(known: &Known, record: Option<&HostRecord>, begun: Timestamp, adopt: 
         _ => None,
     };
     let act = act.or(is_behind.then_some(Act::RaiseFence).filter(|_| client.status() != ClientStatus::Revoked))?;
-    Some(Finding { client_id: client.id, name: client.name.clone(), serial: client.serial.clone(), fences, act })
-}
-
-/// A serial that the database does not know.
-fn unknown(record: HostRecord, adopt: bool) -> Option<Finding> {
-    let act = match (record.state, adopt) {
-        (RecordState::Revoked | RecordState::Seen, _) => return None,
-        (RecordState::Forgotten, true) => Act::RecordAndActivate,
-        (RecordState::Live, true) => Act::RecordAsPending,
-        _ => Act::RecordAndRevoke,
-    };
-    let (name, client_id) = record.owner?;
-    Some(Finding { client_id, name, serial: record.serial, fences: (FencingToken::ZERO, record.fence), act })
+    let (name, serial) = (client.name.clone(), client.serial.clone());
+    Some(Finding { client_id: client.id, name, serial, revoked_at: None, fences, act })
 }

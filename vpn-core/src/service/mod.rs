@@ -8,6 +8,7 @@ mod approvals;
 mod audit;
 mod bucket;
 mod clients;
+mod drifts;
 mod health;
 mod hosts;
 mod links;

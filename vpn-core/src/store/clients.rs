@@ -10,8 +10,12 @@ use super::{
     page::{Conditions, may_be_stored},
     row,
 };
-use crate::domain::{
-    Certificate, Client, ClientId, ClientState, ClientStatus, CommonName, Fence, FencingToken, Reason, Serial, ServerId,
+use crate::{
+    clock::Timestamp,
+    domain::{
+        Certificate, Client, ClientId, ClientState, ClientStatus, CommonName, Fence, FencingToken, Reason, Serial,
+        ServerId,
+    },
 };
 
 /// A client that is about to be stored.
@@ -201,6 +205,18 @@ impl Tx {
              WHERE id = $2 AND fence = $3 AND status <> 'revoked' AND revoke_requested_at IS NOT NULL",
         );
         let query = sqlx::query(sql).bind(self.at.micros()).bind(id.to_string()).bind(fence.token().get());
+        self.touches_one(query).await
+    }
+
+    /// `pending → revoked`, for a client that its VPN host had revoked at that time, before the database knew it. The host
+    /// has it for good, so nobody has to hold the client's lock for this.
+    pub async fn record_revocation(&mut self, id: ClientId, reason: &Reason, at: Timestamp) -> Result<(), StoreError> {
+        let sql = self.dialect.sql(
+            "UPDATE clients SET status = 'revoked', revoke_requested_at = $1, revoke_reason = $2, revoked_at = $3 \
+             WHERE id = $4 AND status = 'pending' AND revoke_requested_at IS NULL",
+        );
+        let query =
+            sqlx::query(sql).bind(at.micros()).bind(reason.as_str().to_owned()).bind(at.micros()).bind(id.to_string());
         self.touches_one(query).await
     }
 

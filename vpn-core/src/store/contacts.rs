@@ -70,11 +70,21 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
 
     /// Servers that nobody has looked at for that long, the longest first.
     pub async fn servers_to_look_at(&mut self, every: Duration) -> Result<Vec<Server>, StoreError> {
+        self.servers_due("server_contacts", "'retired'", every).await
+    }
+
+    /// Servers that are in none of these states, and that nobody has claimed in this table for that long.
+    pub(super) async fn servers_due(
+        &mut self,
+        table: &str,
+        but: &str,
+        every: Duration,
+    ) -> Result<Vec<Server>, StoreError> {
         let before = self.now().await?.minus(every);
         let columns = row::SERVER.split(", ").map(|column| format!("s.{column}")).collect::<Vec<_>>().join(", ");
         let sql = self.dialect.sql(format!(
-            "SELECT {columns} FROM servers s LEFT JOIN server_contacts c ON c.server_id = s.id \
-             WHERE s.state <> 'retired' AND (c.claimed_at IS NULL OR c.claimed_at <= $1) ORDER BY COALESCE(c.claimed_at, 0), s.id"
+            "SELECT {columns} FROM servers s LEFT JOIN {table} c ON c.server_id = s.id \
+             WHERE s.state NOT IN ({but}) AND (c.claimed_at IS NULL OR c.claimed_at <= $1) ORDER BY COALESCE(c.claimed_at, 0), s.id"
         ));
         let rows = sqlx::query(sql).bind(before.micros()).fetch_all(self.conn()).await?;
         rows.iter().map(row::server).collect()
@@ -89,19 +99,29 @@ fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
 impl Tx {
     /// Takes it on oneself to look at a server. `false` when somebody else has done so meanwhile.
     pub async fn claim_look(&mut self, id: ServerId, every: Duration) -> Result<bool, StoreError> {
+        self.claim_server("server_contacts", id, every).await
+    }
+
+    /// Takes it on oneself to see to a server, in this table of claims.
+    pub(super) async fn claim_server(
+        &mut self,
+        table: &str,
+        id: ServerId,
+        every: Duration,
+    ) -> Result<bool, StoreError> {
         let (at, before) = (self.at, self.at.minus(every));
-        let sql =
-            self.dialect.sql("UPDATE server_contacts SET claimed_at = $1 WHERE server_id = $2 AND claimed_at <= $3");
+        let sql = format!("UPDATE {table} SET claimed_at = $1 WHERE server_id = $2 AND claimed_at <= $3");
+        let sql = self.dialect.sql(sql);
         let claimed =
             sqlx::query(sql).bind(at.micros()).bind(id.to_string()).bind(before.micros()).execute(self.conn()).await?;
         if claimed.rows_affected() == 1 {
             return Ok(true);
         }
-        let sql = self.dialect.sql("SELECT claimed_at FROM server_contacts WHERE server_id = $1");
+        let sql = self.dialect.sql(format!("SELECT claimed_at FROM {table} WHERE server_id = $1"));
         if sqlx::query(sql).bind(id.to_string()).fetch_optional(self.conn()).await?.is_some() {
             return Ok(false);
         }
-        let sql = self.dialect.sql("INSERT INTO server_contacts (server_id, claimed_at) VALUES ($1, $2)");
+        let sql = self.dialect.sql(format!("INSERT INTO {table} (server_id, claimed_at) VALUES ($1, $2)"));
         match sqlx::query(sql).bind(id.to_string()).bind(at.micros()).execute(self.conn()).await.map_err(Into::into) {
             Ok(_) => Ok(true),
             Err(StoreError::Duplicate(_)) => Ok(false),

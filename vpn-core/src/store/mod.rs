@@ -10,6 +10,7 @@ mod clients;
 mod connect;
 mod contacts;
 mod dialect;
+mod drifts;
 mod dump;
 mod each;
 mod error;

@@ -5,26 +5,27 @@
 //! looked at once in a while however many workers there are; each look is two short requests on the
 //! connection that jobs use. Hosts are looked at side by side: one that is slow delays no other. Nothing is
 //! decided by what was seen here: it is shown, and warns. One thing is done: a CRL that ends soon is renewed.
+//! [`DriftWatcher`] compares them with the database in the same way, and much less often.
 
+mod drift;
 mod renewal;
+mod rounds;
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
-use tokio::{
-    task::{AbortHandle, JoinSet},
-    time::MissedTickBehavior,
-};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Timestamp,
-    domain::{Contact, CrlRenewal, HostFacts, JobFailure, Server, ServerId, Warning, WarningCode},
+    domain::{Contact, CrlRenewal, HostFacts, JobFailure, Server, Warning, WarningCode},
     host::{HostError, HostErrorKind, Hosts},
     store::{Looked, Store, StoreError},
 };
 
+pub use drift::DriftWatcher;
 use renewal::Renewal;
 pub use renewal::{RenewalPolicy, Renewer};
+use rounds::{Rounds, go_round};
 
 /// How often the hosts are looked at.
 #[derive(Clone, Copy, Debug)]
@@ -38,9 +39,6 @@ impl Default for WatchPolicy {
         Self { every: Duration::from_mins(1) }
     }
 }
-
-/// Hosts looked at side by side.
-const AT_ONCE: usize = 16;
 
 /// Looks at the hosts.
 #[derive(Clone)]
@@ -58,38 +56,7 @@ pub struct Watcher {
 impl Watcher {
     /// Looks until it is told to stop. A look that is under way is given up: another worker makes it.
     pub async fn run(self, stop: CancellationToken) {
-        let (mut looks, mut under_way) = (JoinSet::new(), HashMap::<ServerId, AbortHandle>::new());
-        let mut rounds = tokio::time::interval((self.policy.every / 10).max(Duration::from_millis(50)));
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(rounds.tick()).await.is_some() {
-            while let Some(ended) = looks.try_join_next() {
-                if let Err(error) = ended {
-                    tracing::error!(%error, "a look at a VPN host ended in disorder");
-                }
-            }
-            under_way.retain(|_, look| !look.is_finished());
-            for server in self.due().await {
-                // What finds no room now is still due in the next round.
-                if looks.len() < AT_ONCE && !under_way.contains_key(&server.id) {
-                    under_way.insert(server.id, looks.spawn(self.clone().look(server)));
-                }
-            }
-        }
-        looks.shutdown().await;
-    }
-
-    async fn due(&self) -> Vec<Server> {
-        let due = async { self.store.read().await?.servers_to_look_at(self.policy.every).await };
-        due.await.unwrap_or_else(|error| {
-            tracing::debug!(error.code = error.code(), "no host is looked at: the database is away");
-            Vec::new()
-        })
-    }
-
-    async fn look(self, server: Server) {
-        if let Err(error) = self.try_look(&server).await {
-            tracing::debug!(server = %server.name, error.code = error.code(), "what was seen of a host is not noted");
-        }
+        go_round(self, stop).await;
     }
 
     /// Looks at one host, unless somebody else just has.
@@ -161,6 +128,28 @@ impl Watcher {
                 tracing::warn!(server = %server.name, error.code = error.code(), "a CRL that ends soon was not renewed, or that is not on record: {error}");
                 (facts, None)
             }
+        }
+    }
+}
+
+impl Rounds for Watcher {
+    const AT_ONCE: usize = 16;
+
+    fn every(&self) -> Duration {
+        self.policy.every
+    }
+
+    async fn due(&self) -> Vec<Server> {
+        let due = async { self.store.read().await?.servers_to_look_at(self.policy.every).await };
+        due.await.unwrap_or_else(|error| {
+            tracing::debug!(error.code = error.code(), "no host is looked at: the database is away");
+            Vec::new()
+        })
+    }
+
+    async fn see_to(self, server: Server) {
+        if let Err(error) = self.try_look(&server).await {
+            tracing::debug!(server = %server.name, error.code = error.code(), "what was seen of a host is not noted");
         }
     }
 }

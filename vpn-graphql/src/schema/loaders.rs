@@ -7,7 +7,7 @@ use std::{collections::HashMap, hash::Hash};
 use async_graphql::{Error, dataloader::Loader};
 use vpn_core::{
     audit::AuditEntry,
-    domain::{Caller, Client, ClientId, CommonName, Contact, Job, JobId, Server, ServerId},
+    domain::{Caller, Client, ClientId, CommonName, Contact, Drift, Job, JobId, Server, ServerId},
     service::Platform,
     store::{Page, PageRequest},
 };
@@ -84,6 +84,21 @@ impl Loader<ContactOf> for Batches {
         let ids: Vec<ServerId> = keys.iter().map(|key| key.0).collect();
         let found = self.platform.contacts(&self.caller, &ids).await.map_err(error::told)?;
         Ok(found.into_iter().map(|(id, contact)| (ContactOf(id), (id, contact))).collect())
+    }
+}
+
+/// Where this server and the platform differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct DriftOf(pub(super) ServerId);
+
+impl Loader<DriftOf> for Batches {
+    type Value = Drift;
+    type Error = Error;
+
+    async fn load(&self, keys: &[DriftOf]) -> Result<HashMap<DriftOf, Drift>, Error> {
+        let ids: Vec<ServerId> = keys.iter().map(|key| key.0).collect();
+        let found = self.platform.drifts(&self.caller, &ids).await.map_err(error::told)?;
+        Ok(found.into_iter().map(|(id, drift)| (DriftOf(id), drift)).collect())
     }
 }
 

@@ -37,6 +37,8 @@ export default [
               'QueueHealth',
               'RevocationEvidence',
               'ServerContact',
+              'ServerDifference',
+              'ServerDrift',
               'UserError',
               'Viewer',
               'VpnSession',

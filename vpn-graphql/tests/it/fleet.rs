@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 use vpn_core::{
     clock::Timestamp,
-    domain::{CrlRenewal, HostFacts, JobFailure, Role, ServerId, Session, Sessions, VpnServer},
+    domain::{
+        CrlRenewal, Difference, DriftReport, HostFacts, JobFailure, Role, Serial, ServerId, Session, Sessions, Subject,
+        VpnServer,
+    },
     store::Looked,
 };
 
@@ -125,4 +128,52 @@ async fn health_warns_of_what_ends_on_a_host() {
     let name = ended["serverName"].as_str().expect("a name");
     assert!(ended["message"].as_str().is_some_and(|message| message.contains(name)), "{ended}");
     assert_eq!((&off["code"], &off["endsAt"]), (&json!("CRL_RENEWAL_OFF"), &json!(null)));
+}
+
+const DRIFT: &str = "{ servers { drift { checkedAt error { code } total configuration confirmedConfiguration \
+     differences(first: 2) { kind subject serial client { name } message cure } } } }";
+
+/// Notes a comparison, as a worker does.
+async fn compared(server: &Server, id: &str, came: Result<DriftReport, JobFailure>) {
+    let id: ServerId = id.parse().expect("an id");
+    let mut tx = server.store().begin().await.expect("a transaction");
+    let begun = tx.at();
+    tx.claim_comparison(id, Duration::ZERO).await.expect("claimed");
+    tx.note_comparison(id, begun, &came).await.expect("noted");
+    tx.commit(server.told(), []).await.expect("committed");
+}
+
+#[tokio::test]
+async fn where_a_host_and_the_platform_differ_is_shown_with_the_cure() {
+    let server = Server::start().await;
+    let auditor = server.as_(Role::Auditor).await;
+    let admin = server.as_(Role::Admin).await;
+    let id = server.register().await;
+    let create = "mutation($in: CreateClientInput!) { createClient(input: $in) { client { id } } }";
+    let made = admin.ask(create, json!({ "in": { "name": "alice", "serverId": id } })).await;
+    let nothing = auditor.ask(DRIFT, json!({})).await;
+    assert_eq!(nothing["data"]["servers"][0]["drift"], json!(null), "{nothing}");
+
+    let client_id = made["data"]["createClient"]["client"]["id"].as_str().expect("an id").parse().ok();
+    let serial: Serial = "41234567890ABCDEF01234567890ABCD".parse().expect("a serial");
+    let of = Subject { serial, name: "alice".parse().ok(), client_id };
+    let unknown = Difference::UnknownSession { name: "mallory".into(), address: "198.51.100.7:1".into() };
+    let found = vec![Difference::SessionsUnknown, Difference::CertificateMissing { of }, unknown];
+    compared(&server, &id, Ok(DriftReport::of("aa".repeat(32), found))).await;
+    let shown = auditor.ask(DRIFT, json!({})).await;
+    let drift = &shown["data"]["servers"][0]["drift"];
+    assert_eq!((&drift["total"], &drift["error"]), (&json!(3), &json!(null)), "{shown}");
+    let kinds: Vec<_> = drift["differences"].as_array().expect("a list").iter().map(|it| it["kind"].clone()).collect();
+    assert_eq!(kinds, ["UNKNOWN_SESSION", "CERTIFICATE_MISSING"], "the worst first, and no more than asked for");
+    let second = &drift["differences"][1];
+    assert_eq!((&second["client"], &drift["differences"][0]["client"]), (&json!({ "name": "alice" }), &json!(null)));
+    assert_eq!(second["serial"], "41234567890ABCDEF01234567890ABCD");
+    assert!(second["cure"].as_str().is_some_and(|cure| cure.contains("revoke")), "{second}");
+
+    let failure = JobFailure { code: "HOST_UNREACHABLE".into(), message: "away".into() };
+    compared(&server, &id, Err(failure)).await;
+    let shown = auditor.ask(DRIFT, json!({})).await;
+    let later = &shown["data"]["servers"][0]["drift"];
+    assert_eq!(later["error"]["code"], "HOST_UNREACHABLE");
+    assert_eq!((&later["total"], &later["checkedAt"]), (&json!(3), &drift["checkedAt"]), "what was known is kept");
 }

@@ -158,6 +158,11 @@ async fn every_field_is_allowed_and_denied_as_the_table_says() {
             .iter()
             .all(|it| role.may(*it) && scopes.contains(it.scope()));
         assert_eq!(is_forbidden(&person, &log).await, !may, "VpnClient.auditLog, {} with {scopes}", role.as_str());
+        let may = [Permission::ReadClients, Permission::ReadDrift]
+            .iter()
+            .all(|it| role.may(*it) && scopes.contains(it.scope()));
+        let forbidden = is_forbidden(&person, "{ servers { drift { total } } }").await;
+        assert_eq!(forbidden, !may, "VpnServer.drift, {} with {scopes}", role.as_str());
     }
 }
 

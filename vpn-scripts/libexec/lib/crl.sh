@@ -11,7 +11,16 @@ verb_crl() {
   reply_send
 }
 
-# crl_publish renew | ensure SERIAL | look. Sets crl_number and crl_next.
+# Verb published: which serials the CRL in force has, a page from the one that was asked for.
+verb_published() {
+  crl_publish list "$serial"
+  reply_begin
+  reply_field crl_number "$crl_number"
+  reply_field next "$crl_word"
+  reply_file tmp/list
+}
+
+# crl_publish renew | ensure SERIAL | look | list SERIAL. Sets crl_number, crl_next and crl_word.
 crl_publish() {
   conf_read
   crl_said=$(perl "$lib/../crl" "$PWD" "$conf_crl_days" "${conf_openvpn_user:-root}" "$@") || die 70 'the crl helper failed; its message is on standard error'
@@ -25,6 +34,7 @@ crl_publish() {
   esac
   crl_said=${crl_said#0 }
   crl_number=${crl_said%% *}
+  crl_word=${crl_said##* }
   crl_next=${crl_said#* }
   crl_next=${crl_next% *}
 }
@@ -42,7 +52,17 @@ crl_log() {
     crl_hex=${crl_hex}3${crl_left%"$crl_rest"}
     crl_left=$crl_rest
   done
-  printf '30210210%s170D%s5A\n' "$1" "$crl_hex" >>revoked.log || write_failed
+  crl_integer "$1"
+  printf '30%02X02%02X%s170D%s5A\n' "$((crl_bytes + 17))" "$crl_bytes" "$crl_integer" "$crl_hex" >>revoked.log || write_failed
+}
+
+# crl_integer SERIAL: as certificates have it, positive and in as few bytes as it needs, into
+# crl_integer, and how many into crl_bytes.
+crl_integer() {
+  crl_integer=$1
+  while [ "${#crl_integer}" -gt 2 ] && [ "${crl_integer#00}" != "$crl_integer" ]; do crl_integer=${crl_integer#00}; done
+  case $crl_integer in [89A-F]*) crl_integer=00$crl_integer ;; esac
+  crl_bytes=$((${#crl_integer} / 2))
 }
 
 # crl_holds FILE. "openssl crl" ends with 0 when the signature is wrong:

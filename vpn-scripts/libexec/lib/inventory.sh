@@ -8,6 +8,8 @@
 #   revoked    for good
 #   live       issued; its profile can be handed out whole
 #   forgotten  issued; its profile was acknowledged and its keys are gone from here
+#   adopted    issued by the PKI that was taken over; its keys were never here
+#   foreign    the same, but it can be no client; NAME is its name, with %XX for odd bytes
 #   bound      bound to a name and a client, and not issued
 #   seen       somebody came with a fence for it, nothing more
 # and FENCE is 0, NAME and CLIENT are - where the host does not know them.
@@ -16,7 +18,7 @@ inventory_page=1000
 
 verb_inventory() {
   write_empty tmp/serials
-  for inventory_directory in fence issued revoked; do
+  for inventory_directory in fence issued revoked foreign; do
     ls "$inventory_directory" >>tmp/serials || die 74 "the directory $inventory_directory cannot be read; check the disk"
   done
   # The serial that was asked for gets a line, so that its place can be found.
@@ -25,6 +27,7 @@ verb_inventory() {
   sed -n "/^$serial\$/,\$p" tmp/unsorted >tmp/behind || write_failed
   head -n "$((inventory_page + 1))" tmp/behind >tmp/page || write_failed
 
+  inventory_profiles
   inventory_next=none
   inventory_count=0
   write_empty tmp/list
@@ -44,6 +47,17 @@ verb_inventory() {
   reply_file tmp/list
 }
 
+# Which profiles of the page still have keys, and which a key that all share: two processes, not two
+# for each serial.
+inventory_profiles() {
+  set -- /dev/null
+  while IFS= read -r inventory_serial; do
+    [ ! -e "issued/$inventory_serial" ] || set -- "$@" "issued/$inventory_serial"
+  done <tmp/page
+  inventory_keys=$(grep -lE '^<(tls-crypt-v2|key)>$' "$@") || [ $? -eq 1 ] || die 74 'a profile in issued cannot be read; check the disk'
+  inventory_shared=$(grep -l '^<tls-crypt>$' "$@") || [ $? -eq 1 ] || die 74 'a profile in issued cannot be read; check the disk'
+}
+
 # inventory_line SERIAL: sets inventory_line, to nothing if the host does not know it.
 inventory_line() {
   inventory_line='' inventory_name=- inventory_client=- inventory_verb='' inventory_fence=0
@@ -59,6 +73,10 @@ inventory_line() {
     [ ! -e "issued/$1" ] || inventory_issued "$1"
   elif [ -e "issued/$1" ]; then
     die 70 "intent/$1 is lost; restore it from the backup"
+  elif [ -e "foreign/$1" ]; then
+    read -r _ inventory_name <"foreign/$1" || :
+    inventory_line="foreign $1 $inventory_fence $inventory_name -"
+    return
   elif [ -e "fence/$1" ]; then
     inventory_state=seen
   else
@@ -72,12 +90,11 @@ inventory_line() {
 }
 
 inventory_issued() {
-  inventory_state=live
+  inventory_state=adopted
+  [ "$inventory_verb" != adopt ] || return 0
+  inventory_state=forgotten
+  case $NL$inventory_keys$NL in *"${NL}issued/$1$NL"*) inventory_state=live ;; esac
   # A profile with the shared tls-crypt key and without a private one has nothing to forget.
-  inventory_keys='^<(tls-crypt-v2|key)>$'
-  [ "$inventory_verb" = issue ] || inventory_keys='^<tls-crypt(-v2)?>$'
-  grep -Eq "$inventory_keys" "issued/$1" || {
-    [ $? -eq 1 ] || die 74 "issued/$1 cannot be read; check the disk"
-    inventory_state=forgotten
-  }
+  [ "$inventory_verb" != issue ] || return 0
+  case $NL$inventory_shared$NL in *"${NL}issued/$1$NL"*) inventory_state=live ;; esac
 }

@@ -84,7 +84,7 @@ request_check() {
     issue) request_takes='client job fence attempt name serial' ;;
     sign) request_takes='client job fence attempt name serial days csr' ;;
     ack | revoke | kill) request_takes='client job fence attempt name serial' ;;
-    inventory) request_takes=serial ;;
+    inventory | published) request_takes=serial ;;
     hello | crl | list | sessions | check) request_takes= ;;
     *)
       verb=
@@ -122,6 +122,8 @@ request_terms() {
       ;;
     *) return 0 ;;
   esac
+  # So the ASN.1 integer of what is made here is positive and of one length.
+  case $serial in [!1-7]*) die 64 'serial must begin with a digit from 1 to 7 to be issued' ;; esac
   request_takes="$request_takes route"
   case $request_keys in
     *' address '*)
@@ -185,12 +187,10 @@ request_name() {
   [ "${#name}" -le 64 ] || die 64 'name is longer than 64 characters'
 }
 
-# 128 bits; the first digit keeps the ASN.1 integer positive and of fixed length.
+# 128 bits. Those of certificates that were taken over from another PKI may be any number.
 request_serial() {
-  case $serial in
-    [!1-7]* | *[!0-9A-F]*) die 64 'serial must be 32 upper-case hex digits, the first from 1 to 7' ;;
-  esac
-  [ "${#serial}" -eq 32 ] || die 64 'serial must be 32 upper-case hex digits, the first from 1 to 7'
+  case $serial in *[!0-9A-F]*) die 64 'serial must be 32 upper-case hex digits' ;; esac
+  [ "${#serial}" -eq 32 ] || die 64 'serial must be 32 upper-case hex digits'
 }
 
 # Every line was checked when it was read; OpenSSL judges the whole.

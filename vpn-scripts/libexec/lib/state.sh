@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2154 # shared with the other parts
 # The state directory: one writer at a time, and files that are whole or absent.
 
-state_dirs='etc ca server intent issued names addresses fence revoked pub pub/admitted pub/ccd tmp'
+state_dirs='etc ca server intent issued foreign names addresses fence revoked pub pub/admitted pub/ccd tmp'
 
 state_open() {
   case $1 in /*) ;; *) die 70 'the state directory must be an absolute path' ;; esac
@@ -88,7 +88,7 @@ conf_read() {
 file_serial() {
   file_serial=
   IFS= read -r file_serial <"$1" || :
-  case $file_serial in [!1-7]* | *[!0-9A-F]*) file_serial= ;; esac
+  case $file_serial in *[!0-9A-F]*) file_serial= ;; esac
   [ "${#file_serial}" -eq 32 ] || die 70 "$1 is damaged; restore it from the backup"
 }
 

@@ -13,11 +13,25 @@ setup() {
 
 verb() { serve < <(request "verb=$1"); }
 
+@test "hello tells when OpenVPN's configuration is another one, or lost" {
+  serve < <(request verb=hello)
+  local before
+  before=$(value config_sha256)
+  [ "$before" = "$(sha256sum <"$state/server/openvpn.conf" | cut -d ' ' -f 1)" ]
+  echo 'duplicate-cn' >>"$state/server/openvpn.conf"
+  serve < <(request verb=hello)
+  [ "$(value config_sha256)" != "$before" ]
+  rm "$state/server/openvpn.conf"
+  serve < <(request verb=hello)
+  expect 0
+  [ "$(value config_sha256)" = missing ]
+}
+
 @test "hello gives version, capabilities, identity and the CRL's times" {
   verb hello
   expect 0
   [ "$(value version)" = 1 ]
-  [ "$(value capabilities)" = issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check,ccd,ends,proofs ]
+  [ "$(value capabilities)" = issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check,ccd,ends,proofs,published ]
   [[ $(value host_id) =~ ^[0-9a-f]{32}$ ]]
   [ "$(value ca_sha256)" = "$(openssl x509 -in "$state/ca/ca.crt" -outform DER | sha256sum | cut -d ' ' -f 1)" ]
   [ "$(value crl_number)" = "$(stat -c %Y "$state/pub/crl.pem")" ]

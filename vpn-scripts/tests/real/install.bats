@@ -278,6 +278,26 @@ restart vpn-host-openvpn.service' ]
   [ "$(tail -n 1 "$here/systemctl.log")" = 'restart vpn-host-openvpn.service' ]
 }
 
+@test "an easy-rsa PKI that only root can read is taken over, and no copy of its key is left" {
+  export EASYRSA_BATCH=1 EASYRSA_ALGO=ec EASYRSA_CURVE=prime256v1 EASYRSA_PKI=$here/pki
+  {
+    /usr/share/easy-rsa/easyrsa init-pki
+    /usr/share/easy-rsa/easyrsa --req-cn=OldCA build-ca nopass
+    /usr/share/easy-rsa/easyrsa build-server-full vpn-gw nopass
+    /usr/share/easy-rsa/easyrsa build-client-full ann nopass
+  } >"$BATS_TEST_TMPDIR/easyrsa.log" 2>&1
+  openvpn --genkey secret "$here/pki/tc.key"
+  chmod 700 "$here/pki"
+  run -0 install --state /var/lib/vpn-adopted --adopt "$here/pki" --adopt-server vpn-gw --adopt-tls-crypt "$here/pki/tc.key"
+  [[ $output == *'adopted: 1 new clients, 0 revoked; left: 0'* ]]
+  diff <(openssl x509 -in "$here/pki/ca.crt") <(seen /var/lib/vpn-adopted/ca/ca.crt)
+  seen /var/lib/vpn-adopted/server/openvpn.conf | grep -qx 'tls-crypt "/var/lib/vpn-adopted/server/tc.key"'
+  run ! in_world sh -c 'ls -d "${TMPDIR:-/tmp}"/tmp.*/pki'
+  run -66 install --adopt /nonexistent
+  run -0 install
+  [[ $output != *adopted:* ]]
+}
+
 @test "two installers do not run at once" {
   run -75 in_world flock /etc/vpn-host "$here/release/install.sh"
   [[ $output == *'another install.sh'* ]]

@@ -1,6 +1,7 @@
-//! Runs the jobs: configuration, parts, [`worker::run`]. And `reconcile`, because the workers are who has
+//! Runs the jobs: configuration, parts, [`worker::run`]. And `drift` and `reconcile`, because the workers are who has
 //! the key to the VPN hosts.
 
+mod drift;
 mod reconcile;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
@@ -36,6 +37,9 @@ enum Command {
     /// Bring the database level with a VPN host that is ahead of it, after a restore. Without `--apply`
     /// it only says what it would do.
     Reconcile(reconcile::Reconcile),
+    /// Compare the database with a VPN host, and name every difference with its cure. Changes nothing. The exit
+    /// status is 0 when there is none, 3 when there is one, 1 when they could not be compared.
+    Drift(drift::Compare),
 }
 
 #[tokio::main]
@@ -68,6 +72,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         jobs: JobPolicy { retry, ..JobPolicy::default() },
         watch: config.watch.map(|every| WatchPolicy { every }),
         crl_renewal: config.crl_renewal.then(RenewalPolicy::default),
+        drift: config.drift.map(|every| WatchPolicy { every }),
         ..worker::Options::default()
     };
     #[cfg(all(feature = "crash-points", debug_assertions))]
@@ -78,6 +83,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Reconcile(what)) => what.run(&config, deps, options).await,
+        Some(Command::Drift(what)) => what.run(&config, deps).await,
     }
 }
 

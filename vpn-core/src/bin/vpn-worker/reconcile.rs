@@ -18,7 +18,8 @@ pub(crate) struct Reconcile {
     /// Do it
     #[arg(long)]
     apply: bool,
-    /// Keep certificates that the database does not know, instead of revoking them
+    /// Keep certificates that the database does not know, instead of revoking them: after a restore, and when the
+    /// host took over the PKI of an existing OpenVPN server
     #[arg(long)]
     adopt: bool,
 }
@@ -47,6 +48,7 @@ impl Reconcile {
         for done in reconciler.apply(plan).await? {
             let name = &done.finding.name;
             match done.result {
+                Ok(None) if done.finding.act.does_nothing() => println!("{name}: left as it is"),
                 Ok(None) => println!("{name}: done"),
                 Ok(Some(job)) => {
                     println!("{name}: the job {} is {}; workers go on with it", job.id, job.state.as_str());

@@ -14,8 +14,10 @@ macro_rules! script {
 
 /// Every file below `vpn-scripts/libexec`; a test compares.
 const SCRIPTS: &[(&str, &str)] = &[
+    script!("adopt"),
     script!("crl"),
     script!("gate"),
+    script!("lib/adopt.sh"),
     script!("lib/ccd.sh"),
     script!("lib/crl.sh"),
     script!("lib/fence.sh"),

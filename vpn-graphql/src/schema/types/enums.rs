@@ -143,6 +143,36 @@ pub(crate) enum TwoPersonOperation {
     CreateToken,
 }
 
+/// On what a VPN host and the platform differ, the worst first. New kinds may appear.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::DriftKind")]
+pub(crate) enum DriftKind {
+    /// A revoked client is connected.
+    RevokedSession,
+    /// A revoked client is not in the CRL in force: OpenVPN lets it in.
+    NotInCrl,
+    /// A revoked client is in the CRL in force, but the host has no record of its revocation.
+    NotRevokedOnHost,
+    /// Somebody is connected under a name that no active client has.
+    UnknownSession,
+    /// The host has issued a certificate that the platform does not know.
+    UnknownCertificate,
+    /// The host lets a certificate in that it took over from another PKI, and that can be no client.
+    ForeignCertificate,
+    /// The host has a client revoked that the platform has not.
+    RevokedOnHost,
+    /// The host has no certificate of an active client.
+    CertificateMissing,
+    /// The host has issued the certificate of a pending client, and no job is at work on it.
+    NotActivated,
+    /// The host has seen a newer fencing token of a client: it refuses the platform there.
+    HostAhead,
+    /// OpenVPN does not answer: who is connected is not known.
+    SessionsUnknown,
+    /// OpenVPN's configuration is not the one that was confirmed.
+    ConfigurationChanged,
+}
+
 /// Where a request for approval is. All but `PENDING` are final.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "domain::ApprovalState")]

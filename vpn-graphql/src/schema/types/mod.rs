@@ -6,6 +6,7 @@ mod audit_tree;
 mod client;
 mod connection;
 mod contact;
+mod drift;
 mod enums;
 mod event;
 mod health;

@@ -1,13 +1,13 @@
 //! VPN servers.
 
 use async_graphql::{Context, Error, ID, Object};
-use vpn_core::domain::Server;
+use vpn_core::domain::{Drift, Server};
 
-use super::{DateTime, VpnClientConnection, contact::ServerContact, enums::ServerState};
+use super::{DateTime, VpnClientConnection, contact::ServerContact, drift::ServerDrift, enums::ServerState};
 use crate::schema::{
     Nullable, Scope,
     cursor::{Part, cost},
-    loaders::{ClientsOf, ContactOf},
+    loaders::{ClientsOf, ContactOf, DriftOf},
 };
 
 pub(crate) struct VpnServer(pub(crate) Server);
@@ -59,6 +59,12 @@ impl VpnServer {
     /// What was seen of it from looking at it; null when no worker has looked yet.
     async fn contact(&self, ctx: &Context<'_>) -> Nullable<ServerContact> {
         Scope::find(ctx, ContactOf(self.0.id)).await
+    }
+
+    /// Where it and the platform differ; null when no worker has compared them yet.
+    async fn drift(&self, ctx: &Context<'_>) -> Nullable<ServerDrift> {
+        let found: Nullable<Drift> = Scope::find(ctx, DriftOf(self.0.id)).await;
+        found.map(|drift| Ok(ServerDrift::of(self.0.name.clone(), drift?)))
     }
 
     /// Who registered it.

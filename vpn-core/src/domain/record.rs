@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::domain::{ClientId, CommonName, FencingToken, Invalid, Serial};
+use super::{ClientId, CommonName, FencingToken, Invalid, Serial};
 
 /// What became of a serial on its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,11 @@ pub enum RecordState {
     Live,
     /// Issued; its private key was acknowledged, and is gone from the host.
     Forgotten,
+    /// Issued by the PKI that the host took over; its private key was never there.
+    Adopted,
+    /// The same, but no client can be it: its name does not fit, another one has it, or its file is lost. OpenVPN
+    /// lets it in.
+    Foreign,
     /// Bound to a name and a client by an order that did not come to its end.
     Bound,
     /// Somebody came with a fence for it, nothing more.
@@ -30,6 +35,8 @@ pub struct HostRecord {
     pub fence: FencingToken,
     /// The name and the client that it belongs to, unless it was only seen.
     pub owner: Option<(CommonName, ClientId)>,
+    /// The common name of a foreign one, as the host tells it: with `%XX` for odd bytes.
+    pub foreign_name: Option<String>,
 }
 
 impl FromStr for HostRecord {
@@ -45,16 +52,20 @@ impl FromStr for HostRecord {
             "revoked" => RecordState::Revoked,
             "live" => RecordState::Live,
             "forgotten" => RecordState::Forgotten,
+            "adopted" => RecordState::Adopted,
+            "foreign" => RecordState::Foreign,
             "bound" => RecordState::Bound,
             "seen" => RecordState::Seen,
             _ => return Err(Invalid::new("a line of the inventory has an unknown state")),
         };
         let fence = fence.parse().map_err(|_| Invalid::new("a line of the inventory has a fence that is no number"))?;
+        let foreign_name = (state == RecordState::Foreign && name != "-").then(|| name.to_owned());
         let owner = match (name, client) {
+            (_, "-") if state == RecordState::Foreign => None,
             ("-", "-") => None,
             (name, client) => Some((name.parse()?, client.parse()?)),
         };
-        Ok(Self { serial: serial.parse()?, state, fence: FencingToken::new(fence), owner })
+        Ok(Self { serial: serial.parse()?, state, fence: FencingToken::new(fence), owner, foreign_name })
     }
 }
 
@@ -72,6 +83,8 @@ mod tests {
         assert_eq!(record.owner.expect("an owner").0.as_str(), "alice");
         let seen: HostRecord = format!("seen {SERIAL} 0 - -").parse().expect("a record");
         assert_eq!(seen.owner, None);
+        let foreign: HostRecord = format!("foreign {SERIAL} 0 john.doe%20jr -").parse().expect("a record");
+        assert_eq!((foreign.owner, foreign.foreign_name.as_deref()), (None, Some("john.doe%20jr")));
     }
 
     #[test]

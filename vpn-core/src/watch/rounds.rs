@@ -1,0 +1,51 @@
+//! Rounds over the VPN hosts: each that is due is seen to, side by side.
+
+use std::{collections::HashMap, future::Future, time::Duration};
+
+use tokio::{
+    task::{AbortHandle, JoinSet},
+    time::MissedTickBehavior,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{Server, ServerId};
+
+/// The longest between two rounds: a host that is new is seen to by then.
+const AT_LEAST: Duration = Duration::from_mins(1);
+
+/// What is done to a host from time to time.
+pub(super) trait Rounds: Clone + Send + Sync + 'static {
+    /// Hosts that are seen to side by side.
+    const AT_ONCE: usize;
+
+    /// How often.
+    fn every(&self) -> Duration;
+
+    /// Whose turn it is.
+    fn due(&self) -> impl Future<Output = Vec<Server>> + Send;
+
+    /// Sees to one host, unless somebody else just has.
+    fn see_to(self, server: Server) -> impl Future<Output = ()> + Send;
+}
+
+/// Goes round until it is told to stop. What is under way then is given up: another worker does it.
+pub(super) async fn go_round<R: Rounds>(who: R, stop: CancellationToken) {
+    let (mut tasks, mut under_way) = (JoinSet::new(), HashMap::<ServerId, AbortHandle>::new());
+    let mut rounds = tokio::time::interval((who.every() / 10).clamp(Duration::from_millis(50), AT_LEAST));
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(rounds.tick()).await.is_some() {
+        while let Some(ended) = tasks.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a look at a VPN host ended in disorder");
+            }
+        }
+        under_way.retain(|_, task| !task.is_finished());
+        for server in who.due().await {
+            // What finds no room now is still due in the next round.
+            if tasks.len() < R::AT_ONCE && !under_way.contains_key(&server.id) {
+                under_way.insert(server.id, tasks.spawn(who.clone().see_to(server)));
+            }
+        }
+    }
+    tasks.shutdown().await;
+}
