@@ -55,10 +55,10 @@ pub struct Options {
     pub sweep: SweepPolicy,
     /// How often the VPN hosts are looked at; `None`: never.
     pub watch: Option<WatchPolicy>,
-    /// How often they are compared with the database; `None`: never.
-    pub drift: Option<WatchPolicy>,
     /// How CRLs that end soon are renewed when they are looked at; `None`: they are not.
     pub crl_renewal: Option<RenewalPolicy>,
+    /// How often they are compared with the database; `None`: never.
+    pub drift: Option<WatchPolicy>,
 }
 
 impl Default for Options {
@@ -70,8 +70,8 @@ impl Default for Options {
             jobs: JobPolicy::default(),
             sweep: SweepPolicy::default(),
             watch: Some(WatchPolicy::default()),
-            drift: Some(WatchPolicy { every: DriftWatcher::EVERY }),
             crl_renewal: Some(RenewalPolicy::default()),
+            drift: Some(WatchPolicy { every: DriftWatcher::EVERY }),
         }
     }
 }

@@ -97,14 +97,14 @@ pub enum Action {
     ServerReconciled,
     /// What the database has of a client was brought level with what its VPN host says.
     ClientReconciled,
-    /// The configuration that OpenVPN has on a VPN host was confirmed.
-    ConfigurationConfirmed,
     /// The platform itself is about to renew the CRL of a VPN host, which ends soon.
     CrlRenewalStarted,
     /// It has: the same serials, a later end.
     CrlRenewed,
     /// It could not.
     CrlRenewalFailed,
+    /// The configuration that OpenVPN has on a VPN host was confirmed.
+    ConfigurationConfirmed,
     /// A client was recorded.
     ClientCreated,
     /// Something happened to a job.
@@ -150,10 +150,10 @@ impl Action {
             Self::ServerRetired,
             Self::ServerReconciled,
             Self::ClientReconciled,
-            Self::ConfigurationConfirmed,
             Self::CrlRenewalStarted,
             Self::CrlRenewed,
             Self::CrlRenewalFailed,
+            Self::ConfigurationConfirmed,
             Self::ClientCreated,
             Self::ProfileDelivered,
             Self::LinkCreated,
@@ -185,10 +185,10 @@ impl Action {
             Self::ServerRetired => "a VPN host is gone, for good",
             Self::ServerReconciled => "the database was brought level with what a VPN host says",
             Self::ClientReconciled => "so was what it has of this client",
-            Self::ConfigurationConfirmed => "the configuration that OpenVPN has on a VPN host was confirmed",
             Self::CrlRenewalStarted => "a worker is about to renew the CRL of a VPN host, which ends soon",
             Self::CrlRenewed => "it did: the same serials, a later end; nobody's access changes",
             Self::CrlRenewalFailed => "it could not; the old list stays in force, and a worker tries again",
+            Self::ConfigurationConfirmed => "the configuration that OpenVPN has on a VPN host was confirmed",
             Self::ClientCreated => "a client was recorded",
             Self::ProfileDelivered => "a profile was handed out; the platform no longer has it",
             Self::LinkCreated => "a link to a profile was made; with it, it can be taken without a token",
@@ -223,10 +223,10 @@ impl Action {
             Self::ServerRetired => "server.retired",
             Self::ServerReconciled => "server.reconciled",
             Self::ClientReconciled => "client.reconciled",
-            Self::ConfigurationConfirmed => "server.configuration_confirmed",
             Self::CrlRenewalStarted => "crl.renewal_started",
             Self::CrlRenewed => "crl.renewed",
             Self::CrlRenewalFailed => "crl.renewal_failed",
+            Self::ConfigurationConfirmed => "server.configuration_confirmed",
             Self::ClientCreated => "client.created",
             Self::ProfileDelivered => "profile.delivered",
             Self::LinkCreated => "link.created",

@@ -98,14 +98,14 @@ pub const KEYS: &[Key] = &[
         "between two looks at a VPN host (version, CRL, sessions), up to 86400; `0`: never; `60`",
     ),
     key(
-        "drift_seconds",
-        "worker",
-        "between two comparisons of a VPN host with the database, up to 604800; `0`: never; `3600`",
-    ),
-    key(
         "crl_renewal",
         "worker",
         "whether a CRL that ends soon is renewed when the host is looked at, by `system:crl` in the audit log; `true`",
+    ),
+    key(
+        "drift_seconds",
+        "worker",
+        "between two comparisons of a VPN host with the database, up to 604800; `0`: never; `3600`",
     ),
     key("max_attempts", "server", "tries before a job is given up, 1 to 100; `8`"),
     key("max_validity_days", "server", "the longest validity of a client's certificate, in days, 1 to 3650; `3650`"),

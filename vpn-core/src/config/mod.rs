@@ -146,10 +146,10 @@ pub struct WorkerConfig {
     pub drain: Duration,
     /// Between two looks at a VPN host; `None`: they are not looked at.
     pub watch: Option<Duration>,
-    /// Between two comparisons of a VPN host with the database; `None`: they are not compared.
-    pub drift: Option<Duration>,
     /// Whether CRLs that end soon are renewed when they are looked at.
     pub crl_renewal: bool,
+    /// Between two comparisons of a VPN host with the database; `None`: they are not compared.
+    pub drift: Option<Duration>,
     /// Before the second attempt at a job, at most.
     pub retry_base: Duration,
     /// Before any attempt at a job, at most.
@@ -224,8 +224,8 @@ impl WorkerConfig {
             concurrency: given.within("concurrency", 8, 1, 64),
             drain: given.seconds("drain_seconds", Duration::from_secs(30)),
             watch: every(&mut given, "watch_seconds", 60, 86_400),
-            drift: every(&mut given, "drift_seconds", 3600, 604_800),
             crl_renewal: given.parsed("crl_renewal", true, "true or false"),
+            drift: every(&mut given, "drift_seconds", 3600, 604_800),
             retry_base: given.seconds("retry_base_seconds", RETRY_BASE),
             retry_cap: given.seconds("retry_cap_seconds", RETRY_CAP),
         };

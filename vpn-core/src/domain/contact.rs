@@ -60,25 +60,19 @@ pub struct HostFacts {
     pub crl_number: u64,
     /// When that CRL ends, in seconds since the epoch. OpenVPN refuses everybody from then on.
     pub crl_next_update: i64,
-    /// SHA-256 of the OpenVPN server's configuration file, in hexadecimal digits, or `missing`; `None` from a host
-    /// whose scripts are older.
-    #[serde(default)]
-    pub config_sha256: Option<String>,
     /// When the CA's certificate ends, in seconds since the epoch; a host whose scripts are older does not say.
     #[serde(default)]
     pub ca_not_after: Option<i64>,
     /// When the OpenVPN server's certificate ends, in seconds since the epoch; the same.
     #[serde(default)]
     pub server_not_after: Option<i64>,
+    /// SHA-256 of the OpenVPN server's configuration file, in hexadecimal digits, or `missing`; `None` from a host
+    /// whose scripts are older.
+    #[serde(default)]
+    pub config_sha256: Option<String>,
 }
 
 impl HostFacts {
-    /// Whether the host can tell what its CRL really has.
-    #[must_use]
-    pub fn tells_what_is_published(&self) -> bool {
-        self.capabilities.iter().any(|it| it == "published")
-    }
-
     /// The CRL in force. Its number is the time it was made at.
     #[must_use]
     pub fn crl(&self) -> Expiry {
@@ -97,6 +91,12 @@ impl HostFacts {
         ]
         .into_iter()
         .flatten()
+    }
+
+    /// Whether the host can tell what its CRL really has.
+    #[must_use]
+    pub fn tells_what_is_published(&self) -> bool {
+        self.capabilities.iter().any(|it| it == "published")
     }
 }
 

@@ -84,9 +84,9 @@ impl Reply {
             ca_sha256: self.field("ca_sha256")?.to_owned(),
             crl_number: self.field("crl_number")?.parse().ok()?,
             crl_next_update: self.field("crl_next_update")?.parse().ok()?,
-            config_sha256: self.field("config_sha256").map(str::to_owned),
             ca_not_after: self.field("ca_not_after").and_then(|at| at.parse().ok()),
             server_not_after: self.field("server_not_after").and_then(|at| at.parse().ok()),
+            config_sha256: self.field("config_sha256").map(str::to_owned),
         })
     }
 

@@ -59,15 +59,15 @@ impl Request {
         request
     }
 
+    pub(super) fn crl() -> Self {
+        Self::new("crl")
+    }
+
     /// A page of what the CRL in force has, from this serial on.
     pub(super) fn published(from: &str) -> Self {
         let mut request = Self::new("published");
         request.line("serial", from);
         request
-    }
-
-    pub(super) fn crl() -> Self {
-        Self::new("crl")
     }
 
     pub(super) fn hello() -> Self {

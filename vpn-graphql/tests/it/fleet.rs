@@ -105,6 +105,31 @@ async fn a_host_is_confirmed_by_the_fingerprint_of_the_key_that_it_shows() {
     }
 }
 
+#[tokio::test]
+async fn health_warns_of_what_ends_on_a_host() {
+    let server = Server::start().await;
+    let viewer = server.as_(Role::Viewer).await;
+    let id = server.register().await;
+    let query = "{ health { status checks { name status } warnings { code serverId serverName endsAt message } } }";
+    let fine = viewer.ask(query, json!({})).await;
+    assert_eq!(fine["data"]["health"]["warnings"], json!([]), "{fine}");
+
+    let facts =
+        HostFacts { version: 1, crl_number: 1_700_000_000, crl_next_update: 1_702_592_000, ..HostFacts::default() };
+    seen(&server, &id, Looked { facts: Some(facts), renewal: Some(CrlRenewal::Off), ..Looked::default() }).await;
+    let health = viewer.ask(query, json!({})).await["data"]["health"].clone();
+    let hosts = json!({ "name": "hosts", "status": "DEGRADED" });
+    assert!(health["checks"].as_array().is_some_and(|checks| checks.contains(&hosts)), "{health}");
+    let [ended, off] = health["warnings"].as_array().map(Vec::as_slice).expect("warnings") else {
+        panic!("two warnings: {health}")
+    };
+    assert_eq!((&ended["code"], &ended["serverId"]), (&json!("CRL_ENDED"), &json!(id)));
+    assert_eq!(ended["endsAt"], json!(Timestamp::from_seconds(1_702_592_000).to_string()));
+    let name = ended["serverName"].as_str().expect("a name");
+    assert!(ended["message"].as_str().is_some_and(|message| message.contains(name)), "{ended}");
+    assert_eq!((&off["code"], &off["endsAt"]), (&json!("CRL_RENEWAL_OFF"), &json!(null)));
+}
+
 const DRIFT: &str = "{ servers { drift { checkedAt error { code } total configuration confirmedConfiguration \
      differences(first: 2) { kind subject serial client { name } message cure } } } }";
 
@@ -151,29 +176,4 @@ async fn where_a_host_and_the_platform_differ_is_shown_with_the_cure() {
     let later = &shown["data"]["servers"][0]["drift"];
     assert_eq!(later["error"]["code"], "HOST_UNREACHABLE");
     assert_eq!((&later["total"], &later["checkedAt"]), (&json!(3), &drift["checkedAt"]), "what was known is kept");
-}
-
-#[tokio::test]
-async fn health_warns_of_what_ends_on_a_host() {
-    let server = Server::start().await;
-    let viewer = server.as_(Role::Viewer).await;
-    let id = server.register().await;
-    let query = "{ health { status checks { name status } warnings { code serverId serverName endsAt message } } }";
-    let fine = viewer.ask(query, json!({})).await;
-    assert_eq!(fine["data"]["health"]["warnings"], json!([]), "{fine}");
-
-    let facts =
-        HostFacts { version: 1, crl_number: 1_700_000_000, crl_next_update: 1_702_592_000, ..HostFacts::default() };
-    seen(&server, &id, Looked { facts: Some(facts), renewal: Some(CrlRenewal::Off), ..Looked::default() }).await;
-    let health = viewer.ask(query, json!({})).await["data"]["health"].clone();
-    let hosts = json!({ "name": "hosts", "status": "DEGRADED" });
-    assert!(health["checks"].as_array().is_some_and(|checks| checks.contains(&hosts)), "{health}");
-    let [ended, off] = health["warnings"].as_array().map(Vec::as_slice).expect("warnings") else {
-        panic!("two warnings: {health}")
-    };
-    assert_eq!((&ended["code"], &ended["serverId"]), (&json!("CRL_ENDED"), &json!(id)));
-    assert_eq!(ended["endsAt"], json!(Timestamp::from_seconds(1_702_592_000).to_string()));
-    let name = ended["serverName"].as_str().expect("a name");
-    assert!(ended["message"].as_str().is_some_and(|message| message.contains(name)), "{ended}");
-    assert_eq!((&off["code"], &off["endsAt"]), (&json!("CRL_RENEWAL_OFF"), &json!(null)));
 }

@@ -71,8 +71,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         drain: config.drain,
         jobs: JobPolicy { retry, ..JobPolicy::default() },
         watch: config.watch.map(|every| WatchPolicy { every }),
-        drift: config.drift.map(|every| WatchPolicy { every }),
         crl_renewal: config.crl_renewal.then(RenewalPolicy::default),
+        drift: config.drift.map(|every| WatchPolicy { every }),
         ..worker::Options::default()
     };
     #[cfg(all(feature = "crash-points", debug_assertions))]
