@@ -82,7 +82,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             worker::run(deps, options, stopped_by_signal()?).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Some(Command::Reconcile(what)) => what.run(&config, deps, options).await,
+        Some(Command::Reconcile(what)) => what.run(&config, deps, &options).await,
         Some(Command::Drift(what)) => what.run(&config, deps).await,
     }
 }

@@ -29,13 +29,13 @@ impl Reconcile {
         self,
         config: &WorkerConfig,
         deps: worker::Deps,
-        options: worker::Options,
+        options: &worker::Options,
     ) -> Result<ExitCode, Box<dyn std::error::Error>> {
         let shared = &config.shared;
         let (store, vault, ambient) = (deps.store.clone(), deps.vault.clone(), deps.ambient.clone());
         let caller = local_caller(&ambient)?;
         let platform = Platform::connect(store, &shared.redis_url, vault, ambient, shared.max_attempts)?;
-        let reconciler = Reconciler::new(worker::by_hand(deps, options).await?, platform, caller);
+        let reconciler = Reconciler::new(worker::by_hand(deps, *options).await?, platform, caller);
         let server = reconciler.server(&self.from_host).await?;
         let plan = reconciler.plan(server, self.adopt).await?;
         print!("{plan}");
