@@ -23,6 +23,7 @@ mod seals;
 mod servers;
 mod settings;
 mod tokens;
+mod values;
 
 use std::ops::{Deref, DerefMut};
 
@@ -45,6 +46,7 @@ pub use page::{End, Page, PageRequest, TimeRange};
 pub use profiles::{NewProfile, StoredProfile};
 pub use servers::NewServer;
 pub use tokens::{NewToken, StoredToken, TokenFilter};
+pub use values::StoredValue;
 
 /// How many keys one statement names; more than a page of any list.
 const KEYS_AT_ONCE: usize = 200;
@@ -54,6 +56,7 @@ const KEYS_AT_ONCE: usize = 200;
 pub struct Store {
     pool: AnyPool,
     dialect: Dialect,
+    names: values::Names,
 }
 
 /// A connection with the queries on it. Reads on a [`Reader`]; a [`Tx`] has them too.
@@ -71,6 +74,7 @@ pub type Reader = Handle<PoolConnection<Any>>;
 pub struct Tx {
     handle: Handle<Transaction<'static, Any>>,
     at: Timestamp,
+    names: values::Names,
 }
 
 impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
@@ -149,7 +153,7 @@ impl Store {
         let conn = begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??;
         let mut handle = Handle { conn, dialect: self.dialect };
         let at = handle.now().await?;
-        Ok(Tx { handle, at })
+        Ok(Tx { handle, at, names: self.names.clone() })
     }
 
     /// Which database this is.
@@ -184,7 +188,8 @@ impl Tx {
         more: impl IntoIterator<Item = Entry> + Send,
     ) -> Result<i64, StoreError> {
         let more: Vec<Entry> = more.into_iter().collect();
-        let last = self.append(std::iter::once(first).chain(more).collect()).await?;
+        // On the heap, or the future of everything that commits would be as large.
+        let last = Box::pin(self.append(std::iter::once(first).chain(more).collect())).await?;
         self.handle.conn.commit().await.map_err(StoreError::of_commit)?;
         Ok(last)
     }
