@@ -1,16 +1,16 @@
 //! What the README tells people to run, run.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{path::Path, process::Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 use vpn_core::sandbox::{Janitor, Launch, temporary_directory};
-use vpn_tests::programs::built;
+use vpn_tests::{PATIENCE, eventually, programs::built, soon, turn::turn};
 
 /// Runs a program to its end and gives what it printed.
 async fn run(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(Duration::from_mins(3), output).await.context("it took too long")??;
+    let output = soon("its end", output).await??;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}\n{text}\n{errors}", output.status);
@@ -19,6 +19,7 @@ async fn run(command: &mut Command) -> Result<String> {
 
 #[tokio::test]
 async fn the_embedding_example_runs() -> Result<()> {
+    let _turn = turn().await?;
     let told = run(&mut Command::new(built("examples/embed")?)).await?;
     for part in ["created", "active       succeeded", "once", "revoked      succeeded"] {
         assert!(told.contains(part), "{part} is not in:\n{told}");
@@ -29,6 +30,7 @@ async fn the_embedding_example_runs() -> Result<()> {
 /// The demo, with its worker killed in the middle of provisioning.
 #[tokio::test]
 async fn the_demo_ends_with_one_certificate_though_its_worker_is_killed() -> Result<()> {
+    let _turn = turn().await?;
     let told = run(Command::new(built("examples/demo")?).arg("--kill-worker")).await?;
     let parts = [
         "SIGKILL",
@@ -50,6 +52,7 @@ async fn the_demo_ends_with_one_certificate_though_its_worker_is_killed() -> Res
 
 #[tokio::test]
 async fn the_walk_throughs_with_curl_and_in_typed_rust_run_against_dev() -> Result<()> {
+    let _turn = turn().await?;
     let janitor = Janitor::start()?;
     let directory = temporary_directory(&janitor, "vpn-examples")?;
     let (token, ready) = (directory.join("token"), directory.join("ready"));
@@ -59,8 +62,8 @@ async fn the_walk_throughs_with_curl_and_in_typed_rust_run_against_dev() -> Resu
         .arg("--ready-file")
         .arg(&ready);
     let (dev, log) = dev.spawn(&janitor, &directory.join("dev.log"))?;
-    log.wait_for("Ctrl-C ends it all", &dev, Duration::from_mins(1)).await?;
-    vpn_tests::eventually("the ready file", async || Ok(ready.exists())).await?;
+    log.wait_for("Ctrl-C ends it all", &dev, PATIENCE).await?;
+    eventually("the ready file", async || Ok(ready.exists())).await?;
     let facts: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&ready)?)?;
     assert_eq!(facts["pid"], dev.id());
     for (name, begins) in [("url", "http://127.0.0.1:"), ("graphiql", "http://"), ("ws", "ws://")] {

@@ -13,9 +13,9 @@ use vpn_core::{
     watch::{WatchPolicy, Watcher},
 };
 use vpn_tests::{
-    Database, TestPlatform, World,
+    Database, PATIENCE, TestPlatform, World, eventually,
     hosts::{self, Errand},
-    on_every_database, told, within,
+    on_every_database, told,
 };
 
 /// So seldom that there is one look in a test.
@@ -36,7 +36,7 @@ async fn contact(test: &TestPlatform, id: ServerId) -> Result<Option<Contact>> {
 
 /// What is noted, once it is like this.
 async fn noted(test: &TestPlatform, id: ServerId, what: &str, is: impl Fn(&Contact) -> bool) -> Result<Contact> {
-    within(Duration::from_mins(1), what, async || Ok(contact(test, id).await?.is_some_and(|it| is(&it)))).await?;
+    eventually(what, async || Ok(contact(test, id).await?.is_some_and(|it| is(&it)))).await?;
     contact(test, id).await?.context("a contact")
 }
 
@@ -123,7 +123,7 @@ async fn who_is_connected_is_seen() -> Result<()> {
     let issued = hosts.issue(errand.at(&server), &vpn_tests::hosts::input()).await?;
     let name = errand.client.name.as_str();
     let client = tunnel.connect(issued.profile.expose_secret())?;
-    client.connected(Duration::from_mins(1)).await?;
+    client.connected(PATIENCE).await?;
     let sessions = hosts.sessions(&server).await?;
     assert_eq!(sessions.server, VpnServer::Running);
     let session = sessions.list.iter().find(|it| it.name == name).context("the session")?;

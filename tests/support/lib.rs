@@ -20,6 +20,7 @@ pub mod programs;
 pub mod proxy;
 pub mod redis;
 mod restore;
+pub mod turn;
 mod wait;
 mod world;
 

@@ -5,11 +5,11 @@ use std::{future::Future, time::Duration};
 use anyhow::{Context, Result, bail};
 use tokio::time::Instant;
 
-/// Long enough for lost locks, lapsed claims and further attempts on a machine that does many things at
-/// once. How long something takes is nowhere what a test is about: this only ends one that hangs.
-pub const PATIENCE: Duration = Duration::from_mins(3);
+/// Long enough for lost locks, lapsed claims and further attempts on a slow machine that does many things
+/// at once. How long something takes is nowhere what a test is about: this only ends one that hangs.
+pub const PATIENCE: Duration = Duration::from_mins(8);
 
-/// Waits until `check` is true; an error that says what did not come true within three minutes.
+/// Waits until `check` is true; an error that says what did not come true within eight minutes.
 pub async fn eventually<F>(what: &str, check: impl FnMut() -> F) -> Result<()>
 where
     F: Future<Output = Result<bool>>,

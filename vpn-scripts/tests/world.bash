@@ -74,6 +74,10 @@ only_the_gate() {
   read_reply
   expect 64
 
+  echo '# what sshd reads out of the line: no agent, no port, no X11, no terminal, no rc file'
+  run world_ssh -v "$login" vpn-host-v1 <"$BATS_TEST_TMPDIR/hello"
+  [[ $output == *': key options: command'$'\r\n'* || $output == *': key options: command'$'\n'* ]]
+
   echo '# a terminal'
   run world_ssh -tt "$login" vpn-host-v1 </dev/null
   [[ $output == *'PTY allocation request failed'* ]]

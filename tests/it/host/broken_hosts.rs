@@ -11,11 +11,16 @@ use vpn_tests::hosts::{self, Errand};
 
 use super::error;
 
-/// Has the host answer with this script instead of its own, and asks it for a certificate.
-async fn answer_of(host: &VpnHost, script: &str) -> Result<HostError> {
+/// Has the host answer with this script instead of its own.
+fn speaks(host: &VpnHost, script: &str) -> Result<()> {
     let program = host.scripts.join("vpn-host");
     fs::write(&program, format!("#!/bin/sh\n{script}\n"))?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    Ok(fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?)
+}
+
+/// The same, and asks it for a certificate.
+async fn answer_of(host: &VpnHost, script: &str) -> Result<HostError> {
+    speaks(host, script)?;
     let (hosts, server) = (hosts::hosts(host)?, hosts::server(host)?);
     error(hosts.issue(Errand::new().await?.at(&server), &hosts::input()).await)
 }
@@ -118,6 +123,26 @@ async fn a_damaged_state_directory_is_an_alarm() -> Result<()> {
         [error(hosts.issue(errand.at(&server), &hosts::input()).await)?, error(hosts.revoke(errand.at(&server)).await)?]
     {
         ensure!(matches!(refused.kind(), HostErrorKind::Damaged(_)) && !refused.kind().is_retryable(), "{refused}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_a_host_that_knows_of_no_session_proves_that_none_is_left() -> Result<()> {
+    let sandbox = hosts::private().await?;
+    let host = sandbox.host()?;
+    let (hosts, server, errand) = (hosts::hosts(host)?, hosts::server(host)?, Errand::new().await?);
+    for (openvpn, open, proven) in [
+        ("running", 0, true),
+        ("stopped", 0, true),
+        ("absent", 0, true),
+        ("running", 1, false),
+        ("unreachable", 0, false),
+    ] {
+        let head = format!("vpn-host 1 ok\nverb=kill\nserver={openvpn}\nkilled=1\nopen={open}\ncrl_checked=yes\n");
+        speaks(host, &format!("cat >/dev/null; printf '%s' '{head}end={}\n'", head.len()))?;
+        let killed = hosts.kill(errand.at(&server)).await?;
+        ensure!(killed.proves_no_session() == proven, "{openvpn}, {open} open");
     }
     Ok(())
 }

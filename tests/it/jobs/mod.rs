@@ -3,5 +3,6 @@
 mod crash;
 mod failure;
 mod overtaking;
+mod parts;
 mod provision;
 mod revoke;

@@ -128,3 +128,25 @@ async fn the_time_from_ring_to_call_is_short() -> Result<()> {
     ensure!(times.len() == 40);
     worker.stop().await
 }
+
+/// Each worker has a name of its own: under one name, the second would not be let in.
+#[tokio::test]
+async fn two_workers_work_at_the_same_time() -> Result<()> {
+    let sandbox = redis().await?;
+    let url = sandbox.redis()?.url();
+    let (bell, one, other) = (bell(&sandbox)?, Recorder::new(), Recorder::new());
+    for recorder in [&one, &other] {
+        recorder.busy.send_replace(true);
+    }
+    let workers = [Worker::start(&url, one.clone(), 1)?, Worker::start(&url, other.clone(), 1)?];
+    for _ in 0..2 {
+        bell.ring(job(), 1).await?;
+    }
+    eventually("both have begun", || async { Ok(one.begun() == 1 && other.begun() == 1) }).await?;
+    assert_eq!(bell.health().await?.workers, 2);
+    for (recorder, worker) in [&one, &other].into_iter().zip(workers) {
+        recorder.busy.send_replace(false);
+        worker.stop().await?;
+    }
+    Ok(())
+}

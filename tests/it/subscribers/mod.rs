@@ -15,9 +15,9 @@ use tokio::task::JoinSet;
 use vpn_core::domain::Role;
 use vpn_examples::Api;
 use vpn_tests::{
-    Database, Db, Fleet,
+    Database, Db, Fleet, eventually,
     fleet::{Pace, Served, lasting_port},
-    hosts, within,
+    hosts,
 };
 
 use self::feed::{Feed, Way};
@@ -28,7 +28,6 @@ const SUBSCRIBERS: usize = 8;
 const CHANGES: usize = 10;
 /// Before a subscription is opened again.
 const PAUSE: Duration = Duration::from_millis(100);
-const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What one subscriber saw.
 #[derive(Debug, Default)]
@@ -113,7 +112,7 @@ impl Changes<'_> {
     async fn seen_by(&mut self, subscribers: &[Subscriber]) -> Result<()> {
         self.make().await?;
         let head = self.head().await?;
-        within(PATIENCE, "everybody has seen everything", async || {
+        eventually("everybody has seen everything", async || {
             let last = |seen: &mut Seen| seen.events.last().map(|(number, ..)| *number);
             Ok(subscribers.iter().all(|one| one.with(last) == Some(head)))
         })

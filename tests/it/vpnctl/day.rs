@@ -64,8 +64,14 @@ async fn an_admin_registers_servers_and_manages_tokens() -> Result<()> {
     assert_eq!((&registered[0]["name"], &registered[0]["port"]), (&"vpn2".into(), &22.into()));
     let listed = ada.does(&["server", "list"]).await?;
     assert!(listed.starts_with("ID") && listed.contains("vpn2.example.org"), "{listed}");
+    for (command, state) in [("disable", "DISABLED"), ("enable", "ACTIVE"), ("retire", "RETIRED")] {
+        assert_eq!(ada.asks(&["server", command, "vpn2"]).await?[0]["state"], state);
+    }
+    let gone = ada.runs(&["server", "enable", "vpn2"]).await?;
+    assert_eq!((gone.code, gone.err.contains("retired, for good")), (3, true), "{gone:?}");
 
-    let made = ada.runs(&["token", "create", "--principal", "vera", "--role", "viewer", "--days", "1"]).await?;
+    let made = ["token", "create", "--principal", "vera", "--role", "admin", "--scope", "read", "--days", "1"];
+    let made = ada.runs(&made).await?;
     assert!(made.code == 0 && made.out.starts_with("vpn_pat_") && made.out.lines().count() == 1, "{made:?}");
     let vera = Person::new(&fleet, "vera")?;
     vera.typing(&["context", "add", "here", "--url", &server.url], &made.out).await?;

@@ -7,16 +7,12 @@ mod trouble;
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 use vpn_core::domain::Role;
-use vpn_tests::{Database, Db, Fleet, fleet::Pace, hosts, programs::built};
-
-/// Long enough for a job with several attempts, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_mins(3);
+use vpn_tests::{Database, Db, Fleet, fleet::Pace, hosts, programs::built, soon};
 
 /// A fleet with the host that tests share.
 async fn fleet(pace: Pace) -> Result<Fleet> {
@@ -45,8 +41,12 @@ impl Person {
 
     /// Somebody with a token of this role, whose current context is this server.
     async fn with(fleet: &Fleet, name: &str, role: Role, url: &str) -> Result<Self> {
+        Self::bearing(fleet, name, &fleet.token(name, role).await?, url).await
+    }
+
+    /// The same, with this token.
+    async fn bearing(fleet: &Fleet, name: &str, token: &str, url: &str) -> Result<Self> {
         let person = Self::new(fleet, name)?;
-        let token = fleet.token(name, role).await?;
         let added = person.typing(&["context", "add", "here", "--url", url], &format!("{token}\n")).await?;
         ensure!(added.code == 0, "{added:?}");
         Ok(person)
@@ -95,7 +95,7 @@ async fn ended(mut command: Command, input: &str) -> Result<Ended> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
         _ => drop(stdin),
     }
-    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.context("it took too long")??;
+    let output = soon("the end of vpnctl", child.wait_with_output()).await??;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let code = output.status.code().context("it was killed")?;
     Ok(Ended { code, out: text(output.stdout), err: text(output.stderr) })

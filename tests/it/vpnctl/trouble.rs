@@ -6,7 +6,10 @@ use tokio::{
     net::TcpListener,
 };
 use vpn_core::{domain::Role, sandbox::free_port};
-use vpn_tests::fleet::{Pace, lasting_port};
+use vpn_tests::{
+    fleet::{Pace, lasting_port},
+    soon,
+};
 
 use super::{Person, fleet};
 
@@ -41,16 +44,34 @@ async fn a_job_that_fails_is_the_commands_failure() -> Result<()> {
 async fn what_a_second_person_has_to_approve_is_told_and_no_token_is_lost() -> Result<()> {
     let fleet = fleet(Pace::default()).await?;
     let server = fleet.server_in(lasting_port()?, &[("VPN_TWO_PERSON", "createToken, createClient")]).await?;
-    let ada = Person::with(&fleet, "ada", Role::Admin, &server.url).await?;
-    let waits = ada.runs(&["client", "create", "bob", "--server", "vpn1"]).await?;
+    // Somebody else made both of their tokens: who made one is the same person as who has it.
+    let olga = Person::with(&fleet, "olga", Role::Admin, &server.url).await?;
+    let waits = olga.runs(&["client", "create", "bob", "--server", "vpn1"]).await?;
     assert_eq!((waits.code, waits.err.contains("apr_")), (7, true), "{waits:?}");
     let token = ["token", "create", "--principal", "bob", "--role", "viewer"];
-    let waits = ada.runs(&token).await?;
+    let waits = olga.runs(&token).await?;
     assert_eq!((waits.code, waits.err.contains("apr_")), (7, true), "{waits:?}");
     assert!(waits.out.starts_with("vpn_pat_"), "it is given this once: {waits:?}");
-    let waits = ada.runs(&[&token[..], &["--to", "bob.token"]].concat()).await?;
+    let waits = olga.runs(&[&token[..], &["--to", "bob.token"]].concat()).await?;
     assert_eq!(waits.code, 7, "{waits:?}");
-    assert!(std::fs::read_to_string(ada.file("bob.token"))?.starts_with("vpn_pat_"));
+    let given = std::fs::read_to_string(olga.file("bob.token"))?;
+    let bob = Person::bearing(&fleet, "bob", given.trim(), &server.url).await?;
+    assert_eq!(bob.runs(&["whoami"]).await?.code, 5, "it admits nobody yet");
+
+    let eve = Person::with(&fleet, "eve", Role::Admin, &server.url).await?;
+    let asked = eve.asks(&["approval", "list", "--state", "pending"]).await?;
+    let asked = asked.as_array().context("a list")?;
+    let ids: Vec<&str> = asked.iter().filter_map(|one| one["id"].as_str()).collect();
+    let [newest, other, oldest] = ids[..] else { anyhow::bail!("three wait: {asked:?}") };
+    let own = olga.runs(&["approval", "approve", oldest]).await?;
+    assert_eq!(own.code, 3, "{own:?}");
+    eve.does(&["approval", "approve", newest]).await?;
+    bob.does(&["whoami"]).await?;
+    let denied = eve.does(&["approval", "deny", other, "--reason", "nobody knows bob twice"]).await?;
+    assert!(denied.contains("DENIED") && denied.contains("eve"), "{denied}");
+    let again = eve.runs(&["approval", "approve", other]).await?;
+    assert_eq!(again.code, 3, "{again:?}");
+    assert_eq!(eve.asks(&["approval", "list", "--state", "pending"]).await?[0]["id"], oldest);
     server.process.stop().await;
     Ok(())
 }
@@ -71,7 +92,7 @@ async fn who_waits_is_not_disturbed_by_a_server_that_dies() -> Result<()> {
     let worker = fleet.worker().await?;
     let server = fleet.server_at(port, "").await?;
     until(&mut told, "ACTIVE   provision SUCCEEDED").await?;
-    let status = tokio::time::timeout(super::PATIENCE, wait.wait()).await??;
+    let status = soon("the end of vpnctl", wait.wait()).await??;
     assert!(status.success(), "{status}");
     worker.stop().await;
     server.process.stop().await;
@@ -87,7 +108,7 @@ async fn until(told: &mut tokio::io::Lines<impl tokio::io::AsyncBufRead + Unpin>
         }
         anyhow::bail!("it ended without saying `{text}`")
     };
-    tokio::time::timeout(super::PATIENCE, found).await.with_context(|| format!("waiting for `{text}`"))?
+    soon(text, found).await?
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

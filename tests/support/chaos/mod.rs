@@ -67,7 +67,7 @@ impl Run {
         };
         let host = sandbox.host()?;
         let pace = Pace { lease: Duration::from_secs(3), ssh_timeout: 10, ..Pace::default() };
-        let fleet = Fleet::on(db, host, pace).await?;
+        let fleet = Fleet::alone(db, host, pace).await?;
         let stage = Stage::set(&fleet, host, postgres.as_ref(), self.size()).await?;
         let told = self.storm(&stage).await?;
         let (told, calm_after) = calm(&stage, told).await?;

@@ -1,13 +1,12 @@
 //! A private MariaDB.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, bail};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 use tokio::sync::OnceCell;
 use vpn_core::sandbox::{Janitor, Process, SandboxError, find_program, free_port, random_hex};
 
 use super::{Home, janitor};
+use crate::PATIENCE;
 
 /// The log says this once per listening address; only the TCP port matters.
 const READY: &str = "ready for connections";
@@ -67,7 +66,7 @@ impl MariaDb {
             .arg(format!("--init-file={}", path("accounts.sql")))
             .named("mariadbd")
             .spawn(janitor, &home.log())?;
-        log.wait_for(READY, &process, Duration::from_mins(1)).await?;
+        log.wait_for(READY, &process, PATIENCE).await?;
         Ok(process)
     }
 

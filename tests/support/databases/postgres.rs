@@ -1,7 +1,6 @@
 //! A private PostgreSQL.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -9,6 +8,7 @@ use tokio::sync::{Mutex, OnceCell};
 use vpn_core::sandbox::{Janitor, Process, SandboxError, StopSignal, free_port, random_hex};
 
 use super::{Home, janitor};
+use crate::PATIENCE;
 
 const READY: &str = "database system is ready to accept connections";
 
@@ -86,7 +86,7 @@ impl Postgres {
             .stopped_by(StopSignal::Int)
             .named("postgres")
             .spawn(janitor, &home.log())?;
-        log.wait_for(READY, &process, Duration::from_mins(1)).await?;
+        log.wait_for(READY, &process, PATIENCE).await?;
         Ok(process)
     }
 

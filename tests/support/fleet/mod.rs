@@ -4,11 +4,10 @@
 
 mod asks;
 
-use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf, sync::LazyLock, time::Duration};
+use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use vpn_core::{
     clock::Ambient,
     domain::{Caller, Role, Scopes, Server},
@@ -17,7 +16,14 @@ use vpn_core::{
     vault::Vault,
 };
 
-use crate::{Db, PATIENCE, eventually, platform::caller, programs::built, proxy::Proxy, redis};
+use crate::{
+    Db, PATIENCE, eventually,
+    platform::caller,
+    programs::built,
+    proxy::Proxy,
+    redis,
+    turn::{Turn, alone, turn},
+};
 
 /// Seals the profiles.
 const PROFILE_KEY: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
@@ -59,7 +65,7 @@ pub struct Fleet {
     pub server: Server,
     pace: Pace,
     config: PathBuf,
-    _turn: SemaphorePermit<'static>,
+    _turn: Turn,
 }
 
 /// A running `vpn-graphql serve`.
@@ -73,7 +79,15 @@ pub struct Served {
 impl Fleet {
     /// No program yet, but all that they need.
     pub async fn on(db: Db, host: &VpnHost, pace: Pace) -> Result<Self> {
-        let turn = turn().await?;
+        Self::in_turn(turn().await?, db, host, pace).await
+    }
+
+    /// The same, with no other programs beside it.
+    pub async fn alone(db: Db, host: &VpnHost, pace: Pace) -> Result<Self> {
+        Self::in_turn(alone().await?, db, host, pace).await
+    }
+
+    async fn in_turn(turn: Turn, db: Db, host: &VpnHost, pace: Pace) -> Result<Self> {
         let sandbox = Sandbox::start(Options::redis()).await?;
         let redis_way = Proxy::before(sandbox.redis()?.port()).await?;
         let host_way = Proxy::before(host.port).await?;
@@ -208,16 +222,6 @@ pub fn lasting_port() -> Result<u16> {
         }
     }
     anyhow::bail!("no port is free")
-}
-
-/// A few fleets at once: each has several programs, whose leases a machine that does too much would let
-/// lapse all the time.
-async fn turn() -> Result<SemaphorePermit<'static>> {
-    static TURNS: LazyLock<Semaphore> = LazyLock::new(|| {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Semaphore::new(2 * cores)
-    });
-    Ok(TURNS.acquire().await?)
 }
 
 /// The one configuration of all programs. It holds the secrets, so nobody else may read it.

@@ -94,3 +94,44 @@ mod worker {
             .await
     }
 }
+
+#[cfg(all(test, feature = "worker", feature = "sandbox"))]
+mod tests {
+    use std::time::Duration;
+
+    use redis::AsyncCommands as _;
+
+    use super::purge_done;
+    use crate::{
+        queue::config,
+        sandbox::{Options, Sandbox},
+    };
+
+    #[tokio::test]
+    async fn what_was_done_long_ago_is_removed_and_nothing_else() {
+        let sandbox = Sandbox::start(Options::redis()).await.expect("a sandbox");
+        let client = redis::Client::open(sandbox.redis().expect("Redis").url()).expect("a URL");
+        let mut redis = client.get_connection_manager().await.expect("a connection");
+        let config = config();
+        let (now, _): (u64, u64) = redis::cmd("TIME").query_async(&mut redis).await.expect("the time");
+        // The third waits; it is in no set of what is done.
+        for (id, done_at) in [("old", now - 100), ("fresh", now - 10), ("waiting", 0)] {
+            let _: () = redis.hset(config.job_data_hash(), id, "{}").await.expect("a payload");
+            let meta = format!("{}:{id}", config.job_meta_hash());
+            let _: () = redis.hset(&meta, "done_at", done_at).await.expect("metadata");
+            if done_at > 0 {
+                let _: () = redis.sadd(config.done_jobs_set(), id).await.expect("done");
+            }
+        }
+        let removed = purge_done(&mut redis, &config, Duration::from_secs(50)).await.expect("purged");
+        assert_eq!(removed, 1);
+        let mut left: Vec<String> = redis.hkeys(config.job_data_hash()).await.expect("payloads");
+        left.sort();
+        assert_eq!(left, ["fresh", "waiting"]);
+        let done: Vec<String> = redis.smembers(config.done_jobs_set()).await.expect("done");
+        assert_eq!(done, ["fresh"]);
+        let meta: Vec<String> = redis.keys(format!("{}:*", config.job_meta_hash())).await.expect("metadata");
+        assert_eq!(meta.len(), 2);
+        sandbox.stop().await.expect("stopped");
+    }
+}

@@ -51,7 +51,7 @@ impl Default for DocumentLimits {
             aliases: 30,
             mutations: 10,
             introspection: 3,
-            operations: 20,
+            operations: 40,
             introspect: true,
         }
     }

@@ -76,7 +76,7 @@ fn aliases_fields_and_mutations_are_counted() {
     assert_eq!(verdict(&format!("{{ {} }}", many(31, "a#: b"))), Err("DOCUMENT_TOO_COMPLEX".into()));
     assert_eq!(verdict(&format!("{{ {} }}", many(401, "a#"))), Err("DOCUMENT_TOO_COMPLEX".into()));
     assert_eq!(verdict(&format!("mutation {{ {} }}", many(11, "a#"))), Err("DOCUMENT_TOO_COMPLEX".into()));
-    assert_eq!(verdict(&many(21, "query Q# { a }")), Err("DOCUMENT_TOO_COMPLEX".into()));
+    assert_eq!(verdict(&many(41, "query Q# { a }")), Err("DOCUMENT_TOO_COMPLEX".into()));
 }
 
 #[test]

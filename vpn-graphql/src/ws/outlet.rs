@@ -35,8 +35,8 @@ impl Outlet {
         }
     }
 
-    /// Says why the socket ends. Whether the peer still hears it is its own affair.
+    /// Says why the socket ends, behind what still waits for the peer. Whether it hears that is its own affair.
     pub(super) async fn close(&mut self, why: Close) {
-        let _ = timeout(self.wait.min(Duration::from_secs(1)), self.sink.send(why.to_message())).await;
+        let _ = timeout(self.wait, self.sink.send(why.to_message())).await;
     }
 }

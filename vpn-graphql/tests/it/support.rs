@@ -20,6 +20,7 @@ use axum::{
 };
 use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream, stream::BoxStream};
 use serde_json::Value;
+use tokio::sync::Notify;
 use tower::ServiceExt as _;
 use vpn_core::{
     clock::Ambient,
@@ -138,8 +139,22 @@ impl Subscriptions {
         stream::iter([Ok(1), Err(ended)]).chain(stream::pending())
     }
 
-    async fn flood(&self) -> impl Stream<Item = String> {
-        stream::repeat_with(|| "x".repeat(60_000))
+    /// More than anybody reads.
+    async fn flood(&self, ctx: &Context<'_>) -> Result<impl Stream<Item = String>, Error> {
+        let ebb = Ebb(ctx.data::<Arc<Notify>>()?.clone());
+        Ok(stream::repeat_with(move || {
+            let _until_it_ends = &ebb;
+            "x".repeat(60_000)
+        }))
+    }
+}
+
+/// Says when a flood ends.
+struct Ebb(Arc<Notify>);
+
+impl Drop for Ebb {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }
 
@@ -149,6 +164,8 @@ pub(crate) struct TinyApi {
     ambient: Ambient,
     pub(crate) token_holds: AtomicBool,
     pub(crate) ready: AtomicBool,
+    /// A flood has ended.
+    pub(crate) ebb: Arc<Notify>,
 }
 
 impl TinyApi {
@@ -158,6 +175,7 @@ impl TinyApi {
             ambient: Ambient::system(),
             token_holds: AtomicBool::new(true),
             ready: AtomicBool::new(true),
+            ebb: Arc::default(),
         })
     }
 }
@@ -194,7 +212,7 @@ impl Api for TinyApi {
     }
 
     fn subscribe(&self, request: Request, caller: Caller) -> BoxStream<'static, Response> {
-        self.schema.execute_stream(request.data(caller))
+        self.schema.execute_stream(request.data(caller).data(self.ebb.clone()))
     }
 
     fn take_profile<'a>(
@@ -229,7 +247,7 @@ pub(crate) fn options() -> HttpOptions {
     options.limits.operation = Duration::from_millis(500);
     options.limits.init_wait = Duration::from_millis(300);
     options.limits.ping_every = Duration::from_millis(400);
-    options.limits.write_wait = Duration::from_millis(500);
+    options.limits.write_wait = Duration::from_secs(2);
     options.limits.socket_operations = 3;
     options.limits.sockets = 5;
     options

@@ -315,15 +315,20 @@ async fn a_token_that_has_ended_starts_nothing_on_an_open_socket() {
 }
 
 #[tokio::test]
-async fn who_does_not_read_is_cut_off_and_holds_no_memory() {
+async fn who_does_not_read_is_cut_off_and_told_why_and_holds_no_memory() {
     let server = start().await;
     let mut peer = Peer::known(&server).await;
     peer.subscribe("a", "subscription { flood }").await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    timeout(Duration::from_mins(1), server.api.ebb.notified()).await.expect("it is cut off");
     let mut read = 0_usize;
-    while let Ok(Some(Ok(message))) = timeout(Duration::from_secs(2), peer.0.next()).await {
-        read += message.len();
-    }
+    let close = loop {
+        match timeout(Duration::from_mins(1), peer.0.next()).await.expect("an end") {
+            Some(Ok(Message::Close(Some(frame)))) => break u16::from(frame.code),
+            Some(Ok(message)) => read += message.len(),
+            None | Some(Err(_)) => break 1006,
+        }
+    };
+    assert_eq!(close, 1013);
     // What the sockets of the system held, and a handful of messages.
     assert!(read < 32 * 1024 * 1024, "{read} bytes");
 }

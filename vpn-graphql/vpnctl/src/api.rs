@@ -68,6 +68,18 @@ impl Api {
         parse(&bytes).unwrap_or_else(|| Err(self.foreign(status)))
     }
 
+    /// Runs a mutation that may be asked for again with this key: says so when its answer is lost.
+    pub(crate) async fn change<Q: GraphQLQuery>(
+        &self,
+        key: &str,
+        variables: Q::Variables,
+    ) -> Result<Q::ResponseData, Failure> {
+        let advice = format!(
+            "It may have been done all the same. To ask again without doing it twice, repeat the command with --idempotency-key {key}"
+        );
+        self.ask::<Q>(variables).await.map_err(|failure| failure.if_perhaps_done(&advice))
+    }
+
     /// Opens a stream of events.
     pub(crate) async fn stream<Q: GraphQLQuery>(&self, variables: Q::Variables) -> Result<Response, Failure> {
         let response = self.send(self.post(&Q::build_query(variables), "text/event-stream")).await?;
@@ -168,7 +180,7 @@ pub(crate) fn taken<T>(part: Option<T>, approval: &impl Serialize, user_errors: 
     match (part, again::<Option<Waiting>>(approval)?) {
         (Some(part), _) => Ok(part),
         (None, Some(Waiting { id, expires_at })) => Err(Failure::Waits(format!(
-            "it was asked for, and waits: somebody else has to approve {id} before {expires_at} (approveRequest)"
+            "it was asked for, and waits: somebody else has to approve {id} before {expires_at} (vpnctl approval approve)"
         ))),
         (None, None) => Err(Failure::Odd("the server said neither what it did nor why not".to_owned())),
     }

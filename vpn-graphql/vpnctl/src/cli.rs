@@ -1,15 +1,15 @@
 //! The command line: what can be asked, and where to.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     api::Api,
-    commands::{client, completion, context, health, job, logs, server, status, token},
+    commands::{approval, client, completion, context, health, job, logs, server, status, token},
     context::Place,
     failure::{EXIT_CODES, Failure},
-    output::{self, Output},
+    output::Output,
 };
 
 /// The VPN management platform from the command line.
@@ -56,6 +56,9 @@ enum Command {
     /// The access tokens: one's own; everybody's, and new ones, need the role admin.
     #[command(subcommand)]
     Token(token::Token),
+    /// What somebody asked for and a second person has to approve.
+    #[command(subcommand)]
+    Approval(approval::Approval),
     /// Whether the platform can do its work right now. Exit code 1 when something is not well.
     Health,
     /// Who the server takes you for, and what you may do.
@@ -91,28 +94,14 @@ pub(crate) struct Wait {
 pub(crate) struct Limit {
     /// How many at most, the newest of them.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "NUMBER")]
-    pub(crate) limit: u32,
+    limit: u32,
 }
 
 impl Limit {
-    /// How many to ask for next, when there are so many; `None` when there are enough.
-    pub(crate) fn next(&self, have: usize) -> Option<i64> {
-        let left = i64::from(self.limit) - i64::try_from(have).unwrap_or(i64::MAX);
-        (left > 0).then_some(left.min(100))
+    /// How many rows to show, at most; one at least.
+    pub(crate) fn most(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or(usize::MAX)
     }
-
-    /// That there are more.
-    pub(crate) fn tell(&self) {
-        output::note(&format!("There are more than {}: ask for more with --limit, or narrow the list", self.limit));
-    }
-}
-
-/// A file to write, for the user alone.
-#[derive(Debug, Args)]
-pub(crate) struct To {
-    /// The file to write, mode 0600. One that exists is never overwritten. `-` is standard output.
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
 }
 
 impl Cli {
@@ -128,6 +117,7 @@ impl Cli {
             Command::Job(job) => job.run(&api()?, &output).await,
             Command::Logs(logs) => logs.run(&api()?, &output).await,
             Command::Token(token) => token.run(&api()?, &output).await,
+            Command::Approval(approval) => approval.run(&api()?, &output).await,
             Command::Health => health::health(&api()?, &output).await,
             Command::Whoami => health::whoami(&api()?, &output).await,
         }

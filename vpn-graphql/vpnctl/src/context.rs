@@ -7,9 +7,9 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     net::IpAddr,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -17,7 +17,7 @@ use clap::Args;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, private};
 
 /// Where to ask, as the command line or the environment says it; the current context otherwise.
 #[derive(Debug, Args)]
@@ -98,7 +98,7 @@ impl Contexts {
         let (path, new) = (home.join("config.json"), home.join(format!("config.json.{}", std::process::id())));
         let bytes = serde_json::to_vec_pretty(self).map_err(|error| Failure::Usage(error.to_string()))?;
         make_private(&home)?;
-        write_private(&new, &bytes)?;
+        private::write(&new, &bytes)?;
         fs::rename(&new, &path).map_err(Failure::file("writing", &path))
     }
 
@@ -182,7 +182,7 @@ pub(crate) fn keep_token(context: &str, token: &str) -> Result<PathBuf, Failure>
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Failure::file("replacing", &path)(error)),
         _ => {}
     }
-    write_private(&path, format!("{token}\n").as_bytes())?;
+    private::write(&path, format!("{token}\n").as_bytes())?;
     Ok(path)
 }
 
@@ -207,17 +207,6 @@ fn home() -> Result<PathBuf, Failure> {
 fn make_private(directory: &Path) -> Result<(), Failure> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(Failure::file("making", directory))
-}
-
-/// A new file for its owner alone; an error if there is one.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    create_private(path)?.write_all(bytes).map_err(Failure::file("writing", path))
-}
-
-/// The same, still empty.
-pub(crate) fn create_private(path: &Path) -> Result<fs::File, Failure> {
-    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    opened.map_err(Failure::file("making", path))
 }
 
 #[cfg(test)]
@@ -250,7 +239,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("token");
-        write_private(&file, b"vpn_pat_x\n").expect("written");
+        private::write(&file, b"vpn_pat_x\n").expect("written");
         assert_eq!(read_token(&file).ok().as_deref(), Some("vpn_pat_x"));
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("changed");
         assert!(matches!(read_token(&file), Err(Failure::Usage(told)) if told.contains("chmod 600")));

@@ -15,6 +15,8 @@ mod follow;
 mod input;
 mod operations;
 mod output;
+mod page;
+mod private;
 mod sse;
 mod wait;
 

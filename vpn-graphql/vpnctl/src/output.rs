@@ -2,6 +2,7 @@
 //! error. Colours only where a person looks, and never with `NO_COLOR`.
 
 use std::{
+    ffi::OsString,
     fmt::Display,
     io::{self, IsTerminal as _, Write as _},
 };
@@ -22,7 +23,7 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(format: Format) -> Self {
-        Self { format, colours: colours(io::stdout().is_terminal()) }
+        Self { format, colours: colours(io::stdout().is_terminal(), |name| std::env::var_os(name)) }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -119,9 +120,9 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 }
 
 /// <https://no-color.org>
-fn colours(terminal: bool) -> bool {
-    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+fn colours(terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    let unwanted = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+    terminal && !unwanted && variable("TERM").is_none_or(|kind| kind != "dumb")
 }
 
 fn value(thing: &impl Serialize) -> Result<Value, Failure> {
@@ -196,7 +197,10 @@ mod tests {
     }
 
     #[test]
-    fn no_colours_without_a_terminal() {
-        assert!(!colours(false));
+    fn colours_are_for_terminals_of_people_who_want_them() {
+        let given = |name: &'static str, value: &'static str| move |asked: &str| (asked == name).then(|| value.into());
+        assert!(colours(true, given("TERM", "xterm")) && colours(true, given("NO_COLOR", "")));
+        assert!(!colours(false, given("TERM", "xterm")));
+        assert!(!colours(true, given("NO_COLOR", "1")) && !colours(true, given("TERM", "dumb")));
     }
 }

@@ -50,13 +50,6 @@ fn new_key() -> Result<String, Failure> {
     Ok(format!("vpnctl-{}", hex::encode(bytes)))
 }
 
-/// What to do when the answer was lost.
-pub(crate) fn advice(key: &str) -> String {
-    format!(
-        "It may have been done all the same. To ask again without doing it twice, repeat the command with --idempotency-key {key}"
-    )
-}
-
 impl Resumable for WatchClient {
     type Subject = String;
 

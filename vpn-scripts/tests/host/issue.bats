@@ -145,6 +145,25 @@ setup() {
   [ ! -s "$BATS_TEST_TMPDIR/stderr" ]
 }
 
+@test "no program is told a private key, in its arguments or its environment" {
+  local log=$BATS_TEST_TMPDIR/strace key
+  traced() {
+    strace -f -v -s 1000000 -e trace=execve -o "$log" "$@"
+  }
+  serve_by=traced
+  issue
+  expect 0
+  key=$(payload | block key | sed '/^-----/d')
+  [ -n "$key" ]
+  grep -q 'execve(.*openssl' "$log"
+  # Each line of it is a pattern.
+  run ! grep -F -e "$key" -e 'PRIVATE KEY' "$log"
+  ask ack
+  expect 0
+  [ "$(value key)" = forgotten ]
+  run ! grep -F -e "$key" -e 'PRIVATE KEY' "$log"
+}
+
 @test "ack makes the host forget the key, and nothing else" {
   issue
   payload >"$BATS_TEST_TMPDIR/first"

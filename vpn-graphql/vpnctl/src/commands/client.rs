@@ -1,16 +1,12 @@
 //! `client list | show | create | provision | profile | revoke`.
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
     api::{self, Api},
-    cli::{Key, Limit, To, Wait},
-    context,
+    cli::{Key, Limit, Wait},
     failure::Failure,
     input,
     operations::{
@@ -18,7 +14,9 @@ use crate::{
         provision_client, revoke_client,
     },
     output::{self, Column, Output},
-    wait::{self, advice},
+    page::{self, page},
+    private::Handed,
+    wait,
 };
 
 const ROW: &[Column] = &[
@@ -110,9 +108,9 @@ pub(crate) struct Provision {
     /// A certificate signing request, PEM: the private key never leaves its owner then.
     #[arg(long, value_name = "FILE")]
     csr: Option<PathBuf>,
-    /// How long the certificate is valid, in days.
-    #[arg(long, default_value_t = 365)]
-    days: u32,
+    /// How long the certificate is valid, in days; a year when it is left out.
+    #[arg(long)]
+    days: Option<u32>,
     /// Its own address in the VPN, of those that the host keeps for this.
     #[arg(long)]
     address: Option<String>,
@@ -129,8 +127,8 @@ pub(crate) struct Provision {
 pub(crate) struct Profile {
     /// Its name or id.
     client: String,
-    #[command(flatten)]
-    to: To,
+    /// The file to write, mode 0600. One that exists is never overwritten. `-` is standard output.
+    file: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -174,18 +172,11 @@ impl List {
             Status::Revoked => clients::ClientStatus::REVOKED,
         });
         let filter = clients::ClientFilter { status, server_id, name: self.name, created_at: None };
-        let (mut rows, mut after) = (Vec::new(), None);
-        while let Some(first) = self.limit.next(rows.len()) {
+        let ask = async |first, after| {
             let variables = clients::Variables { filter: Some(filter.clone()), first: Some(first), after };
-            let page = api.ask::<Clients>(variables).await?.clients;
-            rows.extend(page.edges.into_iter().map(|edge| edge.node));
-            after = page.page_info.end_cursor;
-            if !page.page_info.has_next_page {
-                return output.list(&rows, ROW);
-            }
-        }
-        self.limit.tell();
-        output.list(&rows, ROW)
+            Ok(page!(api.ask::<Clients>(variables).await?.clients))
+        };
+        output.list(&page::all(&self.limit, ask).await?, ROW)
     }
 }
 
@@ -194,8 +185,7 @@ impl Create {
         let server_id = input::server_id(api, &self.server).await?;
         let key = self.key.or_new()?;
         let input = create_client::CreateClientInput { name: self.name, server_id, idempotency_key: Some(key.clone()) };
-        let asked = api.ask::<CreateClient>(create_client::Variables { input }).await;
-        let payload = asked.map_err(|failure| failure.if_perhaps_done(&advice(&key)))?.create_client;
+        let payload = api.change::<CreateClient>(&key, create_client::Variables { input }).await?.create_client;
         output.one(&api::taken(payload.client, &payload.approval, &payload.user_errors)?, WHOLE)
     }
 }
@@ -209,13 +199,13 @@ impl Provision {
         let input = provision_client::ProvisionClientInput {
             client_id,
             csr,
-            validity_days: Some(self.days.into()),
+            validity_days: self.days.map(i64::from),
             address: self.address,
             routes: Some(self.routes),
             idempotency_key: Some(key.clone()),
         };
-        let asked = api.ask::<ProvisionClient>(provision_client::Variables { input }).await;
-        let payload = asked.map_err(|failure| failure.if_perhaps_done(&advice(&key)))?.provision_client;
+        let variables = provision_client::Variables { input };
+        let payload = api.change::<ProvisionClient>(&key, variables).await?.provision_client;
         let job = api::taken(payload.job, &payload.approval, &payload.user_errors)?;
         wait::show(api, output, &job.id, &self.wait).await
     }
@@ -227,8 +217,7 @@ impl Revoke {
         let key = self.key.or_new()?;
         let input =
             revoke_client::RevokeClientInput { client_id, reason: self.reason, idempotency_key: Some(key.clone()) };
-        let asked = api.ask::<RevokeClient>(revoke_client::Variables { input }).await;
-        let payload = asked.map_err(|failure| failure.if_perhaps_done(&advice(&key)))?.revoke_client;
+        let payload = api.change::<RevokeClient>(&key, revoke_client::Variables { input }).await?.revoke_client;
         let job = api::taken(payload.job, &payload.approval, &payload.user_errors)?;
         wait::show(api, output, &job.id, &self.wait).await
     }
@@ -238,23 +227,13 @@ impl Profile {
     /// The file is made before the profile is asked for: the platform gives it only once.
     async fn run(self, api: &Api) -> Result<(), Failure> {
         let client_id = input::client_id(api, &self.client).await?;
-        let path = self.to.file;
+        let path = self.file;
         if path == Path::new("-") {
             return output::print(&deliver(api, client_id).await?);
         }
-        let mut file = context::create_private(&path)?;
-        let profile = match deliver(api, client_id).await {
-            Ok(profile) => profile,
-            Err(failure) => {
-                std::fs::remove_file(&path).map_err(Failure::file("removing", &path))?;
-                return Err(failure);
-            }
-        };
-        let written = file.write_all(profile.as_bytes()).and_then(|()| file.sync_all());
-        written.map_err(Failure::file(
-            "the profile was delivered and is lost: revoke the client, and make a new one; writing",
-            &path,
-        ))?;
+        let file = Handed::open(&path)?;
+        let profile = file.or_gone(deliver(api, client_id).await)?;
+        file.write(&profile, "the profile was delivered and is lost: revoke the client, and make a new one; writing")?;
         output::note(&format!("written to {}; the platform has it no longer", path.display()));
         Ok(())
     }

@@ -9,7 +9,8 @@ use crate::{
     input,
     operations::{Jobs, RetryJob, jobs, retry_job},
     output::{Column, Output},
-    wait::{self, advice},
+    page::{self, page},
+    wait,
 };
 
 const ROW: &[Column] = &[
@@ -85,8 +86,7 @@ impl Job {
             Self::Retry { job, wait, key } => {
                 let key = key.or_new()?;
                 let input = retry_job::RetryJobInput { job_id: job, idempotency_key: Some(key.clone()) };
-                let asked = api.ask::<RetryJob>(retry_job::Variables { input }).await;
-                let payload = asked.map_err(|failure| failure.if_perhaps_done(&advice(&key)))?.retry_job;
+                let payload = api.change::<RetryJob>(&key, retry_job::Variables { input }).await?.retry_job;
                 let job = api::taken(payload.job, &payload.approval, &payload.user_errors)?;
                 wait::show(api, output, &job.id, &wait).await
             }
@@ -116,17 +116,10 @@ impl List {
             None => None,
         };
         let filter = self.filter(client_id);
-        let (mut rows, mut after) = (Vec::new(), None);
-        while let Some(first) = self.limit.next(rows.len()) {
+        let ask = async |first, after| {
             let variables = jobs::Variables { filter: Some(filter.clone()), first: Some(first), after };
-            let page = api.ask::<Jobs>(variables).await?.jobs;
-            rows.extend(page.edges.into_iter().map(|edge| edge.node));
-            after = page.page_info.end_cursor;
-            if !page.page_info.has_next_page {
-                return output.list(&rows, ROW);
-            }
-        }
-        self.limit.tell();
-        output.list(&rows, ROW)
+            Ok(page!(api.ask::<Jobs>(variables).await?.jobs))
+        };
+        output.list(&page::all(&self.limit, ask).await?, ROW)
     }
 }

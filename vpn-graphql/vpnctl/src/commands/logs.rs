@@ -11,6 +11,7 @@ use crate::{
     input,
     operations::{Log, WatchLog, log, watch_log},
     output::{self, Output},
+    page::{self, page},
 };
 
 #[derive(Debug, Args)]
@@ -89,21 +90,10 @@ impl Logs {
             since: self.since.clone(),
             until: self.until.clone(),
         };
-        let (mut rows, mut after) = (Vec::new(), None);
-        while let Some(first) = self.limit.next(rows.len()) {
-            let page = self.page(api, Some(filter.clone()), first, after).await?;
-            for edge in page.edges {
-                rows.push(to_value(&edge.node)?);
-            }
-            after = page.page_info.end_cursor;
-            if !page.page_info.has_next_page {
-                return Ok(rows);
-            }
-        }
-        if !self.follow {
-            self.limit.tell();
-        }
-        Ok(rows)
+        let ask = async |first, after| Ok(page!(self.page(api, Some(filter.clone()), first, after).await?));
+        let rows =
+            if self.follow { page::rows(&self.limit, ask).await?.0 } else { page::all(&self.limit, ask).await? };
+        rows.iter().map(to_value).collect()
     }
 
     async fn page(

@@ -1,5 +1,6 @@
 //! The commands, one file for each noun.
 
+pub(crate) mod approval;
 pub(crate) mod client;
 pub(crate) mod completion;
 pub(crate) mod context;

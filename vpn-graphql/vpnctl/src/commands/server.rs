@@ -1,4 +1,4 @@
-//! `server list | register`.
+//! `server list | register | pin | disable | enable | retire`.
 
 use std::path::PathBuf;
 
@@ -9,9 +9,11 @@ use crate::{
     cli::Key,
     failure::Failure,
     input,
-    operations::{PinHostKey, RegisterServer, Servers, pin_host_key, register_server, servers},
+    operations::{
+        DisableServer, EnableServer, PinHostKey, RegisterServer, RetireServer, Servers, disable_server, enable_server,
+        pin_host_key, register_server, retire_server, servers,
+    },
     output::{Column, Output},
-    wait::advice,
 };
 
 const SERVER: &[Column] = &[
@@ -40,6 +42,30 @@ pub(crate) enum Server {
         #[arg(long)]
         fingerprint: String,
     },
+    /// Let nobody in there for a while. Clients can still be revoked, and who is connected stays connected.
+    Disable {
+        /// Its name or id.
+        server: String,
+    },
+    /// Let clients in again on a server that was disabled.
+    Enable {
+        /// Its name or id.
+        server: String,
+    },
+    /// Give a server up for good, once all its clients are revoked.
+    Retire {
+        /// Its name or id.
+        server: String,
+    },
+}
+
+/// Runs a mutation that takes a server and gives it back.
+macro_rules! change {
+    ($api:expr, $server:expr, $operation:ident, $module:ident, $input:ident) => {{
+        let input = $module::$input { server_id: input::server_id($api, &$server).await? };
+        let payload = $api.ask::<$operation>($module::Variables { input }).await?.$module;
+        api::taken(payload.server, &payload.approval, &payload.user_errors)?
+    }};
 }
 
 #[derive(Debug, Args)]
@@ -49,12 +75,12 @@ pub(crate) struct Register {
     /// The DNS name or IP address of its SSH server.
     #[arg(long)]
     host: String,
-    /// The TCP port of its SSH server.
-    #[arg(long, default_value_t = 22)]
-    port: u16,
-    /// The account of the forced command.
-    #[arg(long, default_value = "vpn-host")]
-    user: String,
+    /// The TCP port of its SSH server, where it is not the usual one.
+    #[arg(long)]
+    port: Option<u16>,
+    /// The account of the forced command, where `install.sh` was told another one than its own.
+    #[arg(long)]
+    user: Option<String>,
     /// The file with the host's public key, as `/etc/ssh/ssh_host_ed25519_key.pub` is on it.
     #[arg(long, value_name = "FILE")]
     host_key_file: Option<PathBuf>,
@@ -73,6 +99,18 @@ impl Server {
                 let payload = api.ask::<PinHostKey>(pin_host_key::Variables { input }).await?.pin_host_key;
                 output.list(&[api::taken(payload.server, &payload.approval, &payload.user_errors)?], SERVER)
             }
+            Self::Disable { server } => {
+                let changed = change!(api, server, DisableServer, disable_server, DisableServerInput);
+                output.list(&[changed], SERVER)
+            }
+            Self::Enable { server } => {
+                let changed = change!(api, server, EnableServer, enable_server, EnableServerInput);
+                output.list(&[changed], SERVER)
+            }
+            Self::Retire { server } => {
+                let changed = change!(api, server, RetireServer, retire_server, RetireServerInput);
+                output.list(&[changed], SERVER)
+            }
         }
     }
 }
@@ -85,13 +123,13 @@ impl Register {
         let input = register_server::RegisterServerInput {
             name: self.name,
             host: self.host,
-            port: Some(self.port.into()),
-            user: Some(self.user),
+            port: self.port.map(i64::from),
+            user: self.user,
             host_key,
             idempotency_key: Some(key.clone()),
         };
-        let asked = api.ask::<RegisterServer>(register_server::Variables { input }).await;
-        let payload = asked.map_err(|failure| failure.if_perhaps_done(&advice(&key)))?.register_server;
+        let variables = register_server::Variables { input };
+        let payload = api.change::<RegisterServer>(&key, variables).await?.register_server;
         output.list(&[api::taken(payload.server, &payload.approval, &payload.user_errors)?], SERVER)
     }
 }
