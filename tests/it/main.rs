@@ -7,6 +7,8 @@ mod backup;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod expiry;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod guards;
@@ -19,11 +21,15 @@ mod jobs;
 #[cfg(test)]
 mod lock;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod oidc;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod renewal;
 #[cfg(test)]
 mod restore;
 #[cfg(test)]

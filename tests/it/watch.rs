@@ -1,19 +1,11 @@
 //! Hosts that are looked at: what they say is noted, once for all workers, and nothing depends on it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use tokio_util::sync::{CancellationToken, DropGuard};
-use vpn_core::{
-    domain::{Contact, Server, ServerId, VpnServer},
-    host::{Fault, FaultyTransport, Hosts},
-    secrecy::ExposeSecret as _,
-    service::RegisterServer,
-    store::Store,
-    watch::{WatchPolicy, Watcher},
-};
+use vpn_core::{domain::VpnServer, host::Fault, secrecy::ExposeSecret as _};
 use vpn_tests::{
-    Database, PATIENCE, TestPlatform, World, eventually,
+    Database, PATIENCE, TestPlatform, World,
     hosts::{self, Errand},
     on_every_database, told,
 };
@@ -21,43 +13,12 @@ use vpn_tests::{
 /// So seldom that there is one look in a test.
 const ONCE: Duration = Duration::from_hours(1);
 
-/// Looks until the guard is dropped.
-fn watch(store: &Store, transport: &Arc<FaultyTransport>, every: Duration) -> DropGuard {
-    let stop = CancellationToken::new();
-    let hosts = Hosts::over(Arc::clone(transport) as _);
-    let watcher = Watcher { store: store.clone(), hosts, policy: WatchPolicy { every } };
-    tokio::spawn(watcher.run(stop.clone()));
-    stop.drop_guard()
-}
-
-async fn contact(test: &TestPlatform, id: ServerId) -> Result<Option<Contact>> {
-    Ok(test.platform.contacts(&test.admin, &[id]).await?.remove(&id))
-}
-
-/// What is noted, once it is like this.
-async fn noted(test: &TestPlatform, id: ServerId, what: &str, is: impl Fn(&Contact) -> bool) -> Result<Contact> {
-    eventually(what, async || Ok(contact(test, id).await?.is_some_and(|it| is(&it)))).await?;
-    contact(test, id).await?.context("a contact")
-}
-
-async fn another(test: &TestPlatform, name: &str, port: u16, host_key: &str) -> Result<Server> {
-    let input = RegisterServer {
-        name: name.to_owned(),
-        host: test.server.address.host().to_owned(),
-        port: port.into(),
-        user: test.server.address.user().to_owned(),
-        host_key: Some(host_key.to_owned()),
-        idempotency_key: None,
-    };
-    Ok(test.platform.register_server(&test.admin, input).await?)
-}
-
 #[tokio::test]
 async fn many_workers_look_once_and_note_what_the_host_says() -> Result<()> {
     for database in [Database::Sqlite, Database::Postgres, Database::MariaDb] {
         let test = TestPlatform::on(database).await?;
-        let guards: Vec<_> = (0..4).map(|_| watch(&test.db.store, &test.faults, ONCE)).collect();
-        let seen = noted(&test, test.server.id, "the host was looked at", |it| it.sessions.is_some()).await?;
+        let guards: Vec<_> = (0..4).map(|_| test.watching(ONCE, None)).collect::<Result<_>>()?;
+        let seen = test.noted(test.server.id, "the host was looked at", |it| it.sessions.is_some()).await?;
         let facts = seen.facts.context("facts")?;
         ensure!(facts.version == 1 && facts.capabilities.iter().any(|it| it == "issue"), "{facts:?}");
         ensure!(facts.ca_sha256.len() == 64 && facts.crl_next_update > 1_700_000_000, "{facts:?}");
@@ -72,15 +33,15 @@ async fn many_workers_look_once_and_note_what_the_host_says() -> Result<()> {
 #[tokio::test]
 async fn a_host_that_is_away_keeps_what_was_known_and_says_since_when() -> Result<()> {
     let test = TestPlatform::on(Database::Sqlite).await?;
-    let _watching = watch(&test.db.store, &test.faults, Duration::from_millis(200));
-    let before = noted(&test, test.server.id, "it answers", |it| it.answered_at.is_some()).await?;
+    let _watching = test.watching(Duration::from_millis(200), None)?;
+    let before = test.noted(test.server.id, "it answers", |it| it.answered_at.is_some()).await?;
     for _ in 0..3 {
         test.faults.plan("hello", Fault::Unreachable);
     }
-    let away = noted(&test, test.server.id, "it is away", |it| it.failure.is_some()).await?;
+    let away = test.noted(test.server.id, "it is away", |it| it.failure.is_some()).await?;
     assert_eq!(away.failure.context("a failure")?.code, "HOST_UNREACHABLE");
     ensure!(away.facts == before.facts && away.answered_at < Some(away.looked_at));
-    let back = noted(&test, test.server.id, "it is back", |it| it.failure.is_none()).await?;
+    let back = test.noted(test.server.id, "it is back", |it| it.failure.is_none()).await?;
     ensure!(back.answered_at > before.answered_at);
     Ok(())
 }
@@ -90,13 +51,13 @@ async fn a_host_that_never_answers_delays_no_other() -> Result<()> {
     let test = TestPlatform::on(Database::Sqlite).await?;
     // Takes the connection, and says nothing.
     let silent = tokio::net::TcpListener::bind((test.server.address.host(), 0)).await?;
-    let slow =
-        another(&test, "a-silent-one", silent.local_addr()?.port(), test.server.host_key.as_deref().context("a key")?)
-            .await?;
-    let _watching = watch(&test.db.store, &test.faults, Duration::from_millis(200));
-    let first = noted(&test, test.server.id, "the other answers", |it| it.answered_at.is_some()).await?;
-    noted(&test, test.server.id, "and again", |it| it.answered_at > first.answered_at).await?;
-    let failure = noted(&test, slow.id, "it is given up", |it| it.failure.is_some()).await?.failure;
+    let slow = test
+        .another_server("a-silent-one", silent.local_addr()?.port(), test.server.host_key.as_deref().context("a key")?)
+        .await?;
+    let _watching = test.watching(Duration::from_millis(200), None)?;
+    let first = test.noted(test.server.id, "the other answers", |it| it.answered_at.is_some()).await?;
+    test.noted(test.server.id, "and again", |it| it.answered_at > first.answered_at).await?;
+    let failure = test.noted(slow.id, "it is given up", |it| it.failure.is_some()).await?.failure;
     assert_eq!(failure.context("a failure")?.code, "HOST_UNREACHABLE");
     Ok(())
 }
@@ -105,9 +66,9 @@ async fn a_host_that_never_answers_delays_no_other() -> Result<()> {
 async fn a_key_that_is_not_the_pinned_one_is_noted_and_nothing_is_asked() -> Result<()> {
     let test = TestPlatform::on(Database::Sqlite).await?;
     let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
-    let wrong = another(&test, "wrong", test.server.address.port(), other).await?;
-    let _watching = watch(&test.db.store, &test.faults, ONCE);
-    let seen = noted(&test, wrong.id, "the key was seen", |it| it.failure.is_some()).await?;
+    let wrong = test.another_server("wrong", test.server.address.port(), other).await?;
+    let _watching = test.watching(ONCE, None)?;
+    let seen = test.noted(wrong.id, "the key was seen", |it| it.failure.is_some()).await?;
     assert_eq!(seen.presented_key.as_deref(), test.server.host_key.as_deref());
     assert_eq!(seen.failure.context("a failure")?.code, "HOST_KEY_MISMATCH");
     ensure!(seen.facts.is_none() && seen.answered_at.is_none());

@@ -22,6 +22,7 @@ pub mod redis;
 mod restore;
 pub mod turn;
 mod wait;
+pub mod watching;
 mod world;
 
 pub use ambient::stepping;

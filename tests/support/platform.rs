@@ -13,6 +13,7 @@ use vpn_core::{
     clock::Ambient,
     domain::{
         Caller, Client, ClientId, ClientStatus, Job, JobFailure, JobId, JobKind, JobState, RequestId, Role, Server,
+        ServerId,
     },
     host::{FaultyTransport, Hosts},
     jobs::{JobPolicy, RetryPolicy, SweepPolicy},
@@ -118,7 +119,15 @@ impl TestPlatform {
         self.worker_with(worker::Options { lock, jobs: JobPolicy { lease, ..hurried.jobs }, ..hurried })
     }
 
-    fn worker_with(&self, options: worker::Options) -> Result<TestWorker> {
+    /// A worker that hears rings and looks for nothing by itself.
+    pub fn listening_worker(&self) -> Result<TestWorker> {
+        let never = Duration::from_hours(1);
+        let sweep = SweepPolicy { every: never, unanswered: never, unanswered_when_busy: never };
+        self.worker_with(worker::Options { sweep, ..hurried() })
+    }
+
+    /// A worker with these options.
+    pub fn worker_with(&self, options: worker::Options) -> Result<TestWorker> {
         let stop = CancellationToken::new();
         let running = tokio::spawn(worker::run(self.deps()?, options, stop.clone()));
         Ok(TestWorker { stop, running })
@@ -135,10 +144,28 @@ impl TestPlatform {
         })
     }
 
+    /// Another server, at the address of the first but for these.
+    pub async fn another_server(&self, name: &str, port: u16, host_key: &str) -> Result<Server> {
+        let input = RegisterServer {
+            name: name.to_owned(),
+            host: self.server.address.host().to_owned(),
+            port: port.into(),
+            user: self.server.address.user().to_owned(),
+            host_key: Some(host_key.to_owned()),
+            idempotency_key: None,
+        };
+        Ok(self.platform.register_server(&self.admin, input).await?)
+    }
+
     /// A new client, `pending`, with a name that the shared host does not have yet.
     pub async fn client(&self) -> Result<Client> {
+        self.client_on(self.server.id).await
+    }
+
+    /// The same, on this server.
+    pub async fn client_on(&self, server: ServerId) -> Result<Client> {
         let name = format!("laptop-{}", random_hex(6)?);
-        let input = CreateClient { name, server_id: self.server.id.to_string(), idempotency_key: None };
+        let input = CreateClient { name, server_id: server.to_string(), idempotency_key: None };
         Ok(self.platform.create_client(&self.admin, input).await?)
     }
 
@@ -239,7 +266,8 @@ pub fn caller(name: &str, role: Role) -> Result<Caller> {
 }
 
 /// Everything but the leases shorter than in production.
-pub(crate) fn hurried() -> worker::Options {
+#[must_use]
+pub fn hurried() -> worker::Options {
     worker::Options {
         concurrency: 4,
         drain: Duration::from_secs(10),
@@ -257,5 +285,6 @@ pub(crate) fn hurried() -> worker::Options {
         },
         // Tests count the requests of jobs.
         watch: None,
+        ..worker::Options::default()
     }
 }

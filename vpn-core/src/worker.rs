@@ -9,12 +9,12 @@ use crate::{
     clock::Ambient,
     events::Events,
     host::Hosts,
-    jobs::{JobPolicy, Runner, SweepPolicy, Sweeper},
+    jobs::{JobPolicy, Runner, Shares, SweepPolicy, Sweeper},
     lock::{LockPolicy, Locks, RedisUnfit, check_redis, connect_lazy},
     queue::{Bell, WorkerOptions, answer_rings},
     store::{Store, StoreError},
     vault::Vault,
-    watch::{WatchPolicy, Watcher},
+    watch::{RenewalPolicy, Renewer, WatchPolicy, Watcher},
 };
 
 /// Redis answers the queue within this time, or is in trouble.
@@ -54,6 +54,8 @@ pub struct Options {
     pub sweep: SweepPolicy,
     /// How often the VPN hosts are looked at; `None`: never.
     pub watch: Option<WatchPolicy>,
+    /// How CRLs that end soon are renewed when they are looked at; `None`: they are not.
+    pub crl_renewal: Option<RenewalPolicy>,
 }
 
 impl Default for Options {
@@ -65,6 +67,7 @@ impl Default for Options {
             jobs: JobPolicy::default(),
             sweep: SweepPolicy::default(),
             watch: Some(WatchPolicy::default()),
+            crl_renewal: Some(RenewalPolicy::default()),
         }
     }
 }
@@ -120,7 +123,7 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
         return Ok(());
     };
     let ambient = deps.ambient.clone();
-    let runner = runner(deps, &redis, options, &owner);
+    let runner = runner(deps, &redis, &options, &owner);
     let sweeper = Sweeper {
         store: runner.store.clone(),
         bell: Arc::clone(&runner.bell),
@@ -129,7 +132,13 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
     };
     let mut sweeping = tokio::spawn(sweeper.run(stop.clone()));
     let watching = options.watch.map(|policy| {
-        let watcher = Watcher { store: runner.store.clone(), hosts: runner.hosts.clone(), policy };
+        let renewer = options.crl_renewal.map(|policy| Renewer {
+            locks: runner.locks.clone(),
+            events: runner.events.clone(),
+            policy,
+            needed: options.jobs.needed,
+        });
+        let watcher = Watcher { store: runner.store.clone(), hosts: runner.hosts.clone(), policy, renewer };
         tokio::spawn(watcher.run(stop.clone()))
     });
     let settings = WorkerOptions { concurrency: options.concurrency, drain: options.drain };
@@ -150,7 +159,7 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
 }
 
 /// What runs jobs, in the name of the platform that `owner` names.
-fn runner(deps: Deps, redis: &redis::aio::ConnectionManager, options: Options, owner: &str) -> Runner {
+fn runner(deps: Deps, redis: &redis::aio::ConnectionManager, options: &Options, owner: &str) -> Runner {
     let url = deps.redis_url.expose_secret().to_owned();
     Runner {
         locks: Locks::new(redis.clone(), options.lock, deps.ambient.clone()),
@@ -160,6 +169,7 @@ fn runner(deps: Deps, redis: &redis::aio::ConnectionManager, options: Options, o
         bell: Arc::new(Bell::new(redis.clone())),
         store: deps.store,
         ambient: deps.ambient,
+        shares: Shares::of(options.concurrency),
         policy: options.jobs,
     }
 }
@@ -170,7 +180,7 @@ pub async fn by_hand(deps: Deps, options: Options) -> Result<Runner, WorkerError
     deps.store.opened().await?;
     check_redis(&redis).await?;
     let owner = deps.store.platform_id().await?;
-    Ok(runner(deps, &redis, options, &owner))
+    Ok(runner(deps, &redis, &options, &owner))
 }
 
 /// Waits for the database and Redis, and gives the platform's id. An error that waiting cannot cure is

@@ -13,6 +13,7 @@
 //! | `error` | the only place where errors of the core become GraphQL |
 //! | `profile_link`, `qr` | the page at `/profile`, where a link to a profile leads; its picture for phones |
 //! | `graphiql`, `health` | the page at `/graphiql`; `/healthz` and `/readyz` |
+//! | [`metrics`](fn@metrics) | `/metrics`, on an address of its own |
 
 mod address;
 mod answer;
@@ -24,6 +25,7 @@ mod guard;
 mod health;
 mod http;
 mod live;
+mod metrics;
 mod operations;
 mod options;
 mod patience;
@@ -38,6 +40,7 @@ mod ws;
 
 pub use api::{Api, Check, Readiness};
 pub use guard::DocumentLimits;
+pub use metrics::metrics;
 pub use operations::{Operations, OperationsError};
 pub use options::{HttpOptions, Limits};
 pub use router::{router, routes};

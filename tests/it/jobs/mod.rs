@@ -2,6 +2,7 @@
 
 mod crash;
 mod failure;
+mod fairness;
 mod overtaking;
 mod parts;
 mod provision;

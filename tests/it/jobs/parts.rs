@@ -10,7 +10,7 @@ use vpn_core::{
     domain::{Client, Job, JobId, JobKind, JobState},
     events::Events,
     host::{Boxed, Hosts},
-    jobs::{JobPolicy, Runner, SweepPolicy, Sweeper},
+    jobs::{JobPolicy, Runner, Shares, SweepPolicy, Sweeper},
     queue::{Doorbell, Handler as _, QueueError, QueueHealth},
     secrecy::SecretString,
     vault::Vault,
@@ -48,6 +48,7 @@ async fn runner(world: &World, bell: &Arc<Silent>) -> Result<Runner> {
         vault: Vault::new(&SecretString::from("5e".repeat(32)))?,
         bell: bell.clone(),
         ambient: world.ambient.clone(),
+        shares: Shares::of(1),
         policy: JobPolicy::default(),
     })
 }

@@ -47,7 +47,8 @@ async fn a_key_is_pinned_only_after_somebody_has_compared_it() -> Result<()> {
     let stop = CancellationToken::new();
     let hosts = Hosts::over(std::sync::Arc::clone(&test.faults) as _);
     let policy = WatchPolicy { every: Duration::from_millis(200) };
-    let watching = tokio::spawn(Watcher { store: test.db.store.clone(), hosts, policy }.run(stop.clone()));
+    let watching =
+        tokio::spawn(Watcher { store: test.db.store.clone(), hosts, policy, renewer: None }.run(stop.clone()));
     let seen =
         async || -> Result<Option<Contact>> { Ok(platform.contacts(admin, &[server.id]).await?.remove(&server.id)) };
     eventually("a worker has seen the key", async || Ok(seen().await?.is_some_and(|it| it.presented_key.is_some())))

@@ -2,7 +2,7 @@
 //! of the host, and what callers were told; and finds what must never be, whatever happened before.
 
 mod history;
-mod pki;
+pub mod pki;
 mod report;
 mod told;
 

@@ -59,7 +59,7 @@ impl Pki {
             let profile = fs::read_to_string(state.join("issued").join(serial))?;
             let certificate = profile.split_once("<cert>\n").and_then(|(_, rest)| rest.split_once("</cert>"));
             let (certificate, _) = certificate.with_context(|| format!("issued/{serial} holds no certificate"))?;
-            let shown = openssl(&["x509", "-noout", "-serial", "-fingerprint", "-sha256"], certificate).await?;
+            let (shown, _) = openssl(&["x509", "-noout", "-serial", "-fingerprint", "-sha256"], certificate).await?;
             ensure!(shown.contains(&format!("serial={serial}\n")), "issued/{serial} holds another serial: {shown}");
             let print = shown.lines().find_map(|line| line.split_once("ingerprint=")).context("a fingerprint")?.1;
             self.fingerprints.insert(serial.clone(), print.replace(':', "").to_lowercase());
@@ -84,14 +84,18 @@ fn names(directory: &Path) -> Result<BTreeSet<String>> {
 }
 
 /// The serials of the CRL, once OpenSSL has found the CA's signature good.
-async fn crl(state: &Path) -> Result<BTreeSet<String>> {
+pub async fn crl(state: &Path) -> Result<BTreeSet<String>> {
     let ca = state.join("ca/ca.crt");
     let crl = fs::read_to_string(state.join("pub/crl.pem"))?;
-    let text = openssl(&["crl", "-noout", "-text", "-verify", "-CAfile", &ca.to_string_lossy()], &crl).await?;
+    let (text, verdict) =
+        openssl(&["crl", "-noout", "-text", "-verify", "-CAfile", &ca.to_string_lossy()], &crl).await?;
+    // It ends with 0 when the signature is wrong, too.
+    ensure!(verdict.contains("verify OK"), "the CRL in force does not verify: {verdict}");
     Ok(text.lines().filter_map(|line| line.trim().strip_prefix("Serial Number: ")).map(str::to_owned).collect())
 }
 
-async fn openssl(arguments: &[&str], input: &str) -> Result<String> {
+/// What it says, on standard output and standard error.
+async fn openssl(arguments: &[&str], input: &str) -> Result<(String, String)> {
     let mut command = Command::new("openssl");
     // Debian's bundle of public CAs takes longer to read than all the rest.
     command.args(arguments).env("SSL_CERT_FILE", "/dev/null").kill_on_drop(true);
@@ -101,7 +105,7 @@ async fn openssl(arguments: &[&str], input: &str) -> Result<String> {
         stdin.write_all(input.as_bytes()).await?;
     }
     let output = child.wait_with_output().await.context("openssl")?;
-    let errors = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.success(), "openssl {}: {errors}", arguments.join(" "));
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok((String::from_utf8_lossy(&output.stdout).into_owned(), errors))
 }

@@ -99,6 +99,12 @@ pub enum Action {
     ServerReconciled,
     /// What the database has of a client was brought level with what its VPN host says.
     ClientReconciled,
+    /// The platform itself is about to renew the CRL of a VPN host, which ends soon.
+    CrlRenewalStarted,
+    /// It has: the same serials, a later end.
+    CrlRenewed,
+    /// It could not.
+    CrlRenewalFailed,
     /// A client was recorded.
     ClientCreated,
     /// Something happened to a job.
@@ -150,6 +156,9 @@ impl Action {
             Self::ServerRetired,
             Self::ServerReconciled,
             Self::ClientReconciled,
+            Self::CrlRenewalStarted,
+            Self::CrlRenewed,
+            Self::CrlRenewalFailed,
             Self::ClientCreated,
             Self::ProfileDelivered,
             Self::LinkCreated,
@@ -182,6 +191,9 @@ impl Action {
             Self::ServerRetired => "a VPN host is gone, for good",
             Self::ServerReconciled => "the database was brought level with what a VPN host says",
             Self::ClientReconciled => "so was what it has of this client",
+            Self::CrlRenewalStarted => "a worker is about to renew the CRL of a VPN host, which ends soon",
+            Self::CrlRenewed => "it did: the same serials, a later end; nobody's access changes",
+            Self::CrlRenewalFailed => "it could not; the old list stays in force, and a worker tries again",
             Self::ClientCreated => "a client was recorded",
             Self::ProfileDelivered => "a profile was handed out; the platform no longer has it",
             Self::LinkCreated => "a link to a profile was made; with it, it can be taken without a token",
@@ -217,6 +229,9 @@ impl Action {
             Self::ServerRetired => "server.retired",
             Self::ServerReconciled => "server.reconciled",
             Self::ClientReconciled => "client.reconciled",
+            Self::CrlRenewalStarted => "crl.renewal_started",
+            Self::CrlRenewed => "crl.renewed",
+            Self::CrlRenewalFailed => "crl.renewal_failed",
             Self::ClientCreated => "client.created",
             Self::ProfileDelivered => "profile.delivered",
             Self::LinkCreated => "link.created",
@@ -266,7 +281,9 @@ impl Action {
             | Self::PermissionRefused
             | Self::LinkRefused
             | Self::Job(_, JobAct::Fenced) => Outcome::Refused,
-            Self::Job(_, JobAct::Failed | JobAct::Delayed | JobAct::Requeued) => Outcome::Failed,
+            Self::CrlRenewalFailed | Self::Job(_, JobAct::Failed | JobAct::Delayed | JobAct::Requeued) => {
+                Outcome::Failed
+            }
             _ => Outcome::Ok,
         }
     }

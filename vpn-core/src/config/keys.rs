@@ -34,6 +34,11 @@ pub const KEYS: &[Key] = &[
     ),
     key("listen", "server", "address and port; `127.0.0.1:8080`"),
     key(
+        "metrics_listen",
+        "server",
+        "where Prometheus may ask for `/metrics`, without a token, so keep it on loopback or a private network: address and port; nowhere",
+    ),
+    key(
         "allowed_origins",
         "server",
         "origins whose pages may open WebSockets, separated by commas; only the server's own",
@@ -81,12 +86,21 @@ pub const KEYS: &[Key] = &[
     ),
     key("approval_hours", "server", "how long a request waits for the second person, in hours, 1 to 720; `24`"),
     key("drain_seconds", "both", "how long a stopping process waits for what it has begun; `30`"),
-    key("concurrency", "worker", "jobs at once, 1 to 64; `8`"),
+    key(
+        "concurrency",
+        "worker",
+        "jobs at once, 1 to 64; where there are several hosts, one of them gets half, and those that do not answer a quarter together; `8`",
+    ),
     key("ssh_timeout_seconds", "worker", "for one request to a VPN host; `45`"),
     key(
         "watch_seconds",
         "worker",
         "between two looks at a VPN host (version, CRL, sessions), up to 86400; `0`: never; `60`",
+    ),
+    key(
+        "crl_renewal",
+        "worker",
+        "whether a CRL that ends soon is renewed when the host is looked at, by `system:crl` in the audit log; `true`",
     ),
     key("max_attempts", "server", "tries before a job is given up, 1 to 100; `8`"),
     key("max_validity_days", "server", "the longest validity of a client's certificate, in days, 1 to 3650; `3650`"),

@@ -109,6 +109,8 @@ pub struct ServerConfig {
     pub shared: Shared,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where to answer Prometheus; `None`: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// Origins, besides the server's own, whose pages may open WebSockets.
     pub allowed_origins: Vec<String>,
     /// Whether GraphiQL is served.
@@ -144,6 +146,8 @@ pub struct WorkerConfig {
     pub drain: Duration,
     /// Between two looks at a VPN host; `None`: they are not looked at.
     pub watch: Option<Duration>,
+    /// Whether CRLs that end soon are renewed when they are looked at.
+    pub crl_renewal: bool,
     /// Before the second attempt at a job, at most.
     pub retry_base: Duration,
     /// Before any attempt at a job, at most.
@@ -182,6 +186,7 @@ impl ServerConfig {
                 SocketAddr::from(([127, 0, 0, 1], 8080)),
                 "an address and a port, such as 127.0.0.1:8080",
             ),
+            metrics_listen: given.parsed_opt("metrics_listen", "an address and a port, such as 127.0.0.1:9464"),
             allowed_origins: given.words("allowed_origins"),
             graphiql: given.parsed("graphiql", true, "true or false"),
             introspection: given.parsed("introspection", true, "true or false"),
@@ -219,6 +224,7 @@ impl WorkerConfig {
             watch: Some(given.within("watch_seconds", 60, 0, 86_400))
                 .filter(|seconds| *seconds > 0)
                 .map(Duration::from_secs),
+            crl_renewal: given.parsed("crl_renewal", true, "true or false"),
             retry_base: given.seconds("retry_base_seconds", RETRY_BASE),
             retry_cap: given.seconds("retry_cap_seconds", RETRY_CAP),
         };

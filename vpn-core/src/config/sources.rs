@@ -191,6 +191,15 @@ impl Given {
         }
     }
 
+    /// The same without a default.
+    pub(super) fn parsed_opt<T: FromStr>(&mut self, key: &str, what: &str) -> Option<T> {
+        let parsed = self.values.get(key).map(|(value, _)| value.parse())?;
+        if parsed.is_err() {
+            self.problem(key, &format!("is not {what}"));
+        }
+        parsed.ok()
+    }
+
     pub(super) fn within<T: FromStr + PartialOrd + Display + Copy>(
         &mut self,
         key: &str,

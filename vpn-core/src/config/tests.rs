@@ -13,6 +13,7 @@ fn sources(more: &[(&str, &str)]) -> Sources {
 fn what_is_not_given_has_its_default() {
     let config = ServerConfig::load(&sources(&[])).expect("complete");
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.metrics_listen, None);
     assert_eq!(config.shared.max_attempts, 8);
     assert!(config.graphiql);
 }

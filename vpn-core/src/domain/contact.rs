@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{HostKeyLine, JobFailure};
+use super::{Expiry, HostKeyLine, JobFailure, Perishable};
 use crate::clock::Timestamp;
 
 /// What is known of a host from looking at it.
@@ -21,6 +21,8 @@ pub struct Contact {
     pub facts: Option<HostFacts>,
     /// Who was connected when it last answered.
     pub sessions: Option<Sessions>,
+    /// What workers do about its CRL before it ends; `None` when none has said.
+    pub renewal: Option<CrlRenewal>,
 }
 
 impl Contact {
@@ -29,6 +31,18 @@ impl Contact {
     pub fn presented_fingerprint(&self) -> Option<String> {
         self.presented_key.as_deref()?.parse::<HostKeyLine>().ok().map(|key| key.fingerprint())
     }
+}
+
+/// What workers do about a host's CRL before it ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum CrlRenewal {
+    /// They renew it.
+    On,
+    /// It is switched off.
+    Off,
+    /// They could not, when they last tried.
+    Failed(JobFailure),
 }
 
 /// What a host says of itself: the answer to `hello`.
@@ -46,6 +60,34 @@ pub struct HostFacts {
     pub crl_number: u64,
     /// When that CRL ends, in seconds since the epoch. OpenVPN refuses everybody from then on.
     pub crl_next_update: i64,
+    /// When the CA's certificate ends, in seconds since the epoch; a host whose scripts are older does not say.
+    #[serde(default)]
+    pub ca_not_after: Option<i64>,
+    /// When the OpenVPN server's certificate ends, in seconds since the epoch; the same.
+    #[serde(default)]
+    pub server_not_after: Option<i64>,
+}
+
+impl HostFacts {
+    /// The CRL in force. Its number is the time it was made at.
+    #[must_use]
+    pub fn crl(&self) -> Expiry {
+        let made_at = i64::try_from(self.crl_number).ok().map(Timestamp::from_seconds);
+        Expiry { of: Perishable::Crl, made_at, ends_at: Timestamp::from_seconds(self.crl_next_update) }
+    }
+
+    /// What of it ends by itself.
+    pub fn expiries(&self) -> impl Iterator<Item = Expiry> {
+        let ends =
+            |of, at: Option<i64>| at.map(|at| Expiry { of, made_at: None, ends_at: Timestamp::from_seconds(at) });
+        [
+            Some(self.crl()),
+            ends(Perishable::Ca, self.ca_not_after),
+            ends(Perishable::ServerCertificate, self.server_not_after),
+        ]
+        .into_iter()
+        .flatten()
+    }
 }
 
 /// Whether there is an OpenVPN server to be asked about sessions.
@@ -143,6 +185,7 @@ mod tests {
             r#"{"version":1,"capabilities":["issue"],"host_id":"h","ca_sha256":"0a","crl_number":7,"crl_next_update":9}"#,
         )
         .expect("facts");
-        assert_eq!(older.crl_number, 7);
+        assert_eq!((older.crl_number, older.ca_not_after), (7, None));
+        assert_eq!(older.expiries().map(|it| it.of).collect::<Vec<_>>(), [Perishable::Crl]);
     }
 }

@@ -180,7 +180,7 @@ impl JobInput {
 }
 
 /// Why the last attempt failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobFailure {
     /// Stable, for programs: `HOST_UNREACHABLE`.
     pub code: String,

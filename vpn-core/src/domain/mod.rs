@@ -5,6 +5,7 @@ mod approval;
 mod certificate;
 mod client;
 mod contact;
+mod expiry;
 mod fence;
 mod id;
 mod job;
@@ -14,11 +15,13 @@ mod permission;
 mod principal;
 mod proof;
 mod server;
+mod warning;
 
 pub use approval::{Approval, ApprovalState, Operation};
 pub use certificate::{Certificate, Serial};
 pub use client::{Client, ClientState, ClientStatus, RevocationRequest};
-pub use contact::{Contact, HostFacts, Session, Sessions, VpnServer};
+pub use contact::{Contact, CrlRenewal, HostFacts, Session, Sessions, VpnServer};
+pub use expiry::{Expiry, Perishable, Stage};
 pub use fence::{AttemptId, Fence, FencingToken};
 pub use id::{ApprovalId, ClientId, JobId, LinkId, RequestId, ServerId, TokenId};
 pub use job::{Job, JobFailure, JobInput, JobKind, JobState, ProvisionInput, RevokeInput, Step};
@@ -29,6 +32,7 @@ pub use principal::{Caller, Credential, JwtId, Principal};
 pub use proof::{Claim, Proof};
 pub(crate) use server::HostKeyLine;
 pub use server::{BadAddress, Server, ServerAddress, ServerState};
+pub use warning::{ClientEnds, EndingSoon, Warning, WarningCode};
 
 /// A value that breaks a rule of the domain. The message says what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -69,6 +69,12 @@ impl FromStr for ServerState {
 }
 
 impl Server {
+    /// The name of the lock of what concerns the host itself, and of its counter of fencing tokens.
+    #[must_use]
+    pub fn resource(id: ServerId) -> String {
+        format!("server:{id}")
+    }
+
     /// Whether it may be brought into this state. The reason why not names the cure. (That a retired server
     /// has no clients, the database knows.)
     pub(crate) fn may_become(&self, state: ServerState) -> Result<(), &'static str> {

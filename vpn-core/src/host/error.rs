@@ -117,6 +117,12 @@ impl HostErrorKind {
         }
     }
 
+    /// Whether the host was there and said something, though not what was hoped for.
+    #[must_use]
+    pub const fn is_answer(&self) -> bool {
+        !matches!(self, Self::Unreachable(_) | Self::Timeout(_) | Self::Interrupted(_))
+    }
+
     /// Whether the same request may go through later without anybody's help.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {

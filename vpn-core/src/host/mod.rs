@@ -117,6 +117,17 @@ pub struct Revoked {
     pub evidence: Evidence,
 }
 
+/// The host made a new CRL.
+#[derive(Debug)]
+pub struct NewCrl {
+    /// Its number: the time it was made at, in seconds since the epoch.
+    pub number: u64,
+    /// When it ends, in seconds since the epoch.
+    pub next_update: i64,
+    /// What ran.
+    pub evidence: Evidence,
+}
+
 /// Sessions were ended.
 #[derive(Debug)]
 pub struct Killed {
@@ -224,6 +235,18 @@ impl Hosts {
                 Ok(Killed { server, killed, open, checks_crl: reply.field("crl_checked") == Some("yes"), evidence })
             }
             _ => Err(evidence.unexpected("the reply does not count the sessions")),
+        }
+    }
+
+    /// Has the host make a new CRL of the same serials. The host needs no fence for that: two new lists in a row
+    /// are as good as one. It is asked for by who has the lock of the server, because only that is on record.
+    pub async fn renew_crl(&self, server: &Server, fence: &Fence) -> Result<NewCrl, HostError> {
+        debug_assert_eq!(fence.resource(), Server::resource(server.id), "the lock of this server");
+        let (reply, evidence) = self.call(server, Request::crl()).await?;
+        let number = reply.field("crl_number").and_then(|number| number.parse().ok());
+        match (number, reply.field("crl_next_update").and_then(|seconds| seconds.parse().ok())) {
+            (Some(number), Some(next_update)) => Ok(NewCrl { number, next_update, evidence }),
+            _ => Err(evidence.unexpected("the reply does not tell number and end of the new CRL")),
         }
     }
 

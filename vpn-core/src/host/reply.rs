@@ -84,6 +84,8 @@ impl Reply {
             ca_sha256: self.field("ca_sha256")?.to_owned(),
             crl_number: self.field("crl_number")?.parse().ok()?,
             crl_next_update: self.field("crl_next_update")?.parse().ok()?,
+            ca_not_after: self.field("ca_not_after").and_then(|at| at.parse().ok()),
+            server_not_after: self.field("server_not_after").and_then(|at| at.parse().ok()),
         })
     }
 

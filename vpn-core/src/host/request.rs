@@ -59,6 +59,10 @@ impl Request {
         request
     }
 
+    pub(super) fn crl() -> Self {
+        Self::new("crl")
+    }
+
     pub(super) fn hello() -> Self {
         Self::new("hello")
     }

@@ -86,14 +86,21 @@ impl Attempt<'_> {
         Ok(Order { server: &self.server, client: &self.client, job: self.job.id, fence })
     }
 
-    /// Asks the host, up to this boundary. Every step can be run twice: a test has it so.
+    /// Asks the host, up to this boundary, and notes whether it answered. Every step can be run twice: a test
+    /// has it so.
     pub(super) async fn on_host<T, F>(&self, until: Boundary, call: impl Fn() -> F) -> Result<T, StepError>
     where
         F: Future<Output = Result<T, HostError>>,
     {
-        let mut reply = call().await?;
+        let ask = async || {
+            let reply = call().await;
+            let answered = reply.as_ref().err().is_none_or(|error| error.kind().is_answer());
+            self.runner.shares.note(self.server.id, answered);
+            reply
+        };
+        let mut reply = ask().await?;
         if repeats(until) {
-            reply = call().await?;
+            reply = ask().await?;
         }
         reach(until)?;
         Ok(reply)

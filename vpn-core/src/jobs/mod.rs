@@ -10,6 +10,7 @@ mod failure;
 mod provision;
 mod retry;
 mod revoke;
+mod shares;
 mod sweeper;
 
 use std::{sync::Arc, time::Duration};
@@ -23,12 +24,13 @@ use crate::{
     host::{Boxed, Hosts},
     lock::{Lease, LockError, Locks},
     queue::{Doorbell, Handler},
-    store::{Store, StoreError},
+    store::{Due, Store, StoreError, Tx},
     vault::Vault,
 };
 
 use attempt::Attempt;
 pub use retry::RetryPolicy;
+pub use shares::Shares;
 pub use sweeper::{SweepPolicy, Sweeper};
 
 /// How attempts are run.
@@ -74,6 +76,8 @@ pub struct Runner {
     pub bell: Arc<dyn Doorbell>,
     /// Randomness.
     pub ambient: Ambient,
+    /// How the hosts share what is done at once.
+    pub shares: Shares,
     /// How.
     pub policy: JobPolicy,
 }
@@ -90,8 +94,12 @@ impl Handler for Runner {
 
 impl Runner {
     async fn consider(&self, id: JobId) -> Result<(), StoreError> {
-        let Some((job, client, server)) = self.load(id).await? else { return Ok(()) };
+        let Some((job, client, server, alone)) = self.load(id).await? else { return Ok(()) };
         reach(Boundary::Loaded)?;
+        let Some(share) = self.shares.take(server.id, alone) else {
+            tracing::debug!(job.id = %id, server.id = %server.id, "its host has all that it may have of this worker; the job waits");
+            return Ok(());
+        };
         let resource = Client::resource(client.id);
         let floor = client.fence.max(job.fence);
         let held = self.locks.with(&resource, floor, |lease| self.attempt(job, server, lease)).await;
@@ -110,17 +118,20 @@ impl Runner {
                 return Ok(());
             }
         }
+        drop(share);
         self.ring_next(&client, id).await?;
+        self.ring_turned_away().await?;
         Ok(reach(Boundary::Answered)?)
     }
 
-    /// What there is to do; `None` when there is nothing (any more).
-    async fn load(&self, id: JobId) -> Result<Option<(Job, Client, Server)>, StoreError> {
+    /// What there is to do, and whether its host is the only one; `None` when there is nothing (any more).
+    async fn load(&self, id: JobId) -> Result<Option<(Job, Client, Server, bool)>, StoreError> {
         let mut reader = self.store.read().await?;
         let Some(job) = reader.job(id).await?.filter(|job| job.state == JobState::Queued) else { return Ok(None) };
         let Some(client) = reader.client(job.client_id).await? else { return Ok(None) };
         let Some(server) = reader.server(client.server_id).await? else { return Ok(None) };
-        Ok(Some((job, client, server)))
+        let alone = reader.is_only_server(server.id).await?;
+        Ok(Some((job, client, server, alone)))
     }
 
     async fn attempt(&self, job: Job, server: Server, lease: Lease) -> Result<(), StoreError> {
@@ -166,16 +177,32 @@ impl Runner {
     async fn ring_next(&self, client: &Client, done: JobId) -> Result<(), StoreError> {
         let open = self.store.read().await?.open_jobs(&[client.id]).await?;
         for job in open.into_iter().filter(|job| job.state == JobState::Queued && job.id != done) {
-            let mut tx = self.store.begin().await?;
-            let due = job.run_after_at <= tx.at();
-            if due && tx.take_ring(crate::store::Due { id: job.id, generation: job.generation }).await? {
-                tx.commit_bookkeeping().await?;
-                reach(Boundary::NextTaken)?;
-                if let Err(error) = self.bell.ring(job.id, job.generation + 1).await {
-                    tracing::debug!(job.id = %job.id, %error, "the next job could not be rung; the sweeper will");
-                }
-                reach(Boundary::NextRung)?;
+            let tx = self.store.begin().await?;
+            if job.run_after_at <= tx.at() {
+                self.ring_again(tx, Due { id: job.id, generation: job.generation }).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Rings for one of those that were not begun because their host had its share.
+    async fn ring_turned_away(&self) -> Result<(), StoreError> {
+        let Some(server) = self.shares.next() else { return Ok(()) };
+        if let Some(due) = self.store.read().await?.job_waiting_on(server).await? {
+            return self.ring_again(self.store.begin().await?, due).await;
+        }
+        self.shares.none_waits(server);
+        Ok(())
+    }
+
+    async fn ring_again(&self, mut tx: Tx, due: Due) -> Result<(), StoreError> {
+        if tx.take_ring(due).await? {
+            tx.commit_bookkeeping().await?;
+            reach(Boundary::NextTaken)?;
+            if let Err(error) = self.bell.ring(due.id, due.generation + 1).await {
+                tracing::debug!(job.id = %due.id, %error, "the next job could not be rung; the sweeper will");
+            }
+            reach(Boundary::NextRung)?;
         }
         Ok(())
     }

@@ -6,10 +6,11 @@ use tokio::time::Instant;
 
 use super::Platform;
 use crate::{
-    domain::{Caller, Permission},
+    domain::{Caller, Permission, Warning},
     error::Error,
     lock::{RedisUnfit, check_redis},
     queue::QueueHealth,
+    store::StoreError,
 };
 
 /// A part that has not answered by then is away. Short, because probes wait for it.
@@ -22,7 +23,7 @@ const WAITED_TOO_LONG: Duration = Duration::from_mins(1);
 pub enum HealthStatus {
     /// It works.
     Ok,
-    /// Requests are accepted, and done later.
+    /// Requests are accepted, and may be done later; or something has to be looked at before it keeps people out.
     Degraded,
     /// Requests are refused.
     Down,
@@ -43,7 +44,7 @@ impl HealthStatus {
 /// One part.
 #[derive(Clone, Debug)]
 pub struct HealthCheck {
-    /// `database`, `redis` or `queue`.
+    /// `database`, `redis`, `queue` or `hosts`.
     pub name: &'static str,
     /// How it is.
     pub status: HealthStatus,
@@ -64,16 +65,22 @@ pub struct Health {
     pub queue: Option<QueueHealth>,
     /// How long the job that is due and has waited longest has waited; `None` while the database is away.
     pub oldest_due: Option<Duration>,
+    /// What somebody has to look at on VPN hosts, by their names.
+    pub warnings: Vec<Warning>,
 }
 
 impl Platform {
     /// Whether the platform can do its work, for those who may know.
     pub async fn health(&self, caller: &Caller) -> Result<Health, Error> {
         self.authorise(caller, Permission::ReadHealth).await?;
-        Ok(self.readiness().await)
+        let (mut health, (hosts, warnings)) = tokio::join!(self.readiness(), self.hosts_health());
+        health.status = health.status.max(hosts.status);
+        health.checks.push(hosts);
+        health.warnings = warnings;
+        Ok(health)
     }
 
-    /// The same, for the probe of a load balancer.
+    /// The same without the VPN hosts, for the probe of a load balancer: requests are accepted whatever hosts do.
     pub async fn readiness(&self) -> Health {
         let (database, redis, queue) = tokio::join!(self.database_health(), self.redis_health(), self.queue_health());
         let ((database, oldest_due), (queue, numbers)) = (database, queue);
@@ -86,7 +93,7 @@ impl Platform {
                 Some(format!("a job that is due has waited for {} s: look at the workers' logs", late.as_secs()));
         }
         let status = checks.iter().map(|check| check.status).max().unwrap_or(HealthStatus::Down);
-        Health { status, checks, queue: numbers, oldest_due }
+        Health { status, checks, queue: numbers, oldest_due, warnings: Vec::new() }
     }
 
     /// Whether Redis answers, and is fit for locks. `None` when it does not answer.
@@ -118,6 +125,29 @@ impl Platform {
         };
         let status = if message.is_none() { HealthStatus::Ok } else { HealthStatus::Degraded };
         HealthCheck { name: "redis", status, message, latency }
+    }
+
+    /// What was last seen of the hosts, and what ends on them.
+    async fn hosts_health(&self) -> (HealthCheck, Vec<Warning>) {
+        let (found, latency) = timed(self.host_warnings()).await;
+        let (warnings, message) = match found {
+            Some(Ok(warnings)) => {
+                let mut grave = warnings.iter().filter(|it| it.code.degrades()).map(|it| it.message.clone());
+                let first = grave.next();
+                let others = grave.count();
+                let message = first.map(|it| if others == 0 { it } else { format!("{it}; {others} more warnings") });
+                (warnings, message)
+            }
+            Some(Err(error)) => (Vec::new(), Some(format!("what hosts have said cannot be read: {error}"))),
+            None => (Vec::new(), Some("what hosts have said cannot be read: the database does not answer".to_owned())),
+        };
+        let status = if message.is_none() { HealthStatus::Ok } else { HealthStatus::Degraded };
+        (HealthCheck { name: "hosts", status, message, latency }, warnings)
+    }
+
+    async fn host_warnings(&self) -> Result<Vec<Warning>, StoreError> {
+        let (now, hosts) = self.known_hosts().await?;
+        Ok(hosts.iter().flat_map(|host| host.warnings(now)).collect())
     }
 
     async fn queue_health(&self) -> (HealthCheck, Option<QueueHealth>) {

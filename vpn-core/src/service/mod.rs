@@ -9,6 +9,7 @@ mod audit;
 mod bucket;
 mod clients;
 mod health;
+mod hosts;
 mod links;
 mod live;
 mod local;
@@ -55,6 +56,7 @@ pub use audit::{
 };
 pub use clients::CreateClient;
 pub use health::{Health, HealthCheck, HealthStatus};
+pub use hosts::{KnownHost, Tallies};
 pub use links::{CreateProfileLink, ProfileLink, Taken};
 pub use local::local_caller;
 pub use profiles::Delivered;

@@ -7,10 +7,11 @@ use sqlx::{AnyConnection, any::AnyRow};
 use super::{Handle, StoreError, Tx, row, row::Reading};
 use crate::{
     clock::Timestamp,
-    domain::{Contact, HostFacts, JobFailure, Server, ServerId, Sessions},
+    domain::{Contact, CrlRenewal, Fence, FencingToken, HostFacts, JobFailure, Server, ServerId, Sessions},
 };
 
-const CONTACT: &str = "server_id, looked_at, answered_at, error_code, error_message, presented_key, facts, sessions";
+const CONTACT: &str = "server_id, looked_at, answered_at, error_code, error_message, presented_key, facts, sessions, \
+     renewal";
 
 /// What came of looking at a host.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,8 @@ pub struct Looked {
     pub facts: Option<HostFacts>,
     /// Who is connected; `None` leaves what was known.
     pub sessions: Option<Sessions>,
+    /// What workers do about its CRL; `None` leaves what was known.
+    pub renewal: Option<CrlRenewal>,
 }
 
 fn contact(row: &AnyRow) -> Result<(ServerId, Contact), StoreError> {
@@ -38,6 +41,7 @@ fn contact(row: &AnyRow) -> Result<(ServerId, Contact), StoreError> {
         presented_key: read.text_opt("presented_key")?,
         facts: read.json_opt("facts")?,
         sessions: read.json_opt("sessions")?,
+        renewal: read.json_opt("renewal")?,
     };
     Ok((read.parsed("server_id")?, contact))
 }
@@ -51,6 +55,19 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         rows.iter().map(contact).collect()
     }
 
+    /// What is known of this server; `None` when nobody has looked at it yet.
+    pub async fn contact(&mut self, id: ServerId) -> Result<Option<Contact>, StoreError> {
+        Ok(self.contacts(&[id]).await?.pop().map(|(_, contact)| contact))
+    }
+
+    /// The highest fencing token under which the CRL of this server was to be renewed.
+    pub async fn renewal_fence(&mut self, id: ServerId) -> Result<FencingToken, StoreError> {
+        let sql = self.dialect.sql("SELECT renewal_fence FROM server_contacts WHERE server_id = $1");
+        let row = sqlx::query(sql).bind(id.to_string()).fetch_optional(self.conn()).await?;
+        let token = row.map(|row| Reading::of(&row, "server_contacts").int("renewal_fence")).transpose()?;
+        Ok(token.map_or(FencingToken::ZERO, FencingToken::new))
+    }
+
     /// Servers that nobody has looked at for that long, the longest first.
     pub async fn servers_to_look_at(&mut self, every: Duration) -> Result<Vec<Server>, StoreError> {
         let before = self.now().await?.minus(every);
@@ -62,6 +79,11 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         let rows = sqlx::query(sql).bind(before.micros()).fetch_all(self.conn()).await?;
         rows.iter().map(row::server).collect()
     }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value)
+        .map_err(|error| StoreError::Damaged { table: "server_contacts", what: error.to_string() })
 }
 
 impl Tx {
@@ -88,17 +110,18 @@ impl Tx {
     }
 
     /// Stores what came of the look that was claimed at `begun`, unless a later one has been stored already.
+    /// What the host said of itself before its CRL was renewed is not written over what it said then.
     pub async fn note_look(&mut self, id: ServerId, begun: Timestamp, looked: &Looked) -> Result<(), StoreError> {
         let answered = looked.facts.is_some().then_some(self.at.micros());
-        let json = |value: Result<String, serde_json::Error>| {
-            value.map_err(|error| StoreError::Damaged { table: "server_contacts", what: error.to_string() })
-        };
-        let facts = looked.facts.as_ref().map(|facts| json(serde_json::to_string(facts))).transpose()?;
-        let sessions = looked.sessions.as_ref().map(|it| json(serde_json::to_string(it))).transpose()?;
+        let facts = looked.facts.as_ref().map(json).transpose()?;
+        let sessions = looked.sessions.as_ref().map(json).transpose()?;
+        let renewal = looked.renewal.as_ref().map(json).transpose()?;
         let sql = self.dialect.sql(
             "UPDATE server_contacts SET looked_at = $1, error_code = $2, error_message = $3, presented_key = $4, \
-             answered_at = COALESCE($5, answered_at), facts = COALESCE($6, facts), sessions = COALESCE($7, sessions) \
-             WHERE server_id = $8 AND (looked_at IS NULL OR looked_at < $9)",
+             answered_at = COALESCE($5, answered_at), \
+             facts = CASE WHEN renewal_tried_at >= $6 THEN facts ELSE COALESCE($7, facts) END, \
+             sessions = COALESCE($8, sessions), renewal = COALESCE($9, renewal) \
+             WHERE server_id = $10 AND (looked_at IS NULL OR looked_at < $11)",
         );
         sqlx::query(sql)
             .bind(begun.micros())
@@ -106,12 +129,55 @@ impl Tx {
             .bind(looked.failure.as_ref().map(|it| it.message.clone()))
             .bind(looked.presented_key.clone())
             .bind(answered)
+            .bind(begun.micros())
             .bind(facts)
             .bind(sessions)
+            .bind(renewal)
             .bind(id.to_string())
             .bind(begun.micros())
             .execute(self.conn())
             .await?;
         Ok(())
+    }
+
+    /// Takes it on oneself to renew a server's CRL. `false` when somebody else has a newer token, or has
+    /// tried less than `again` ago.
+    pub async fn begin_renewal(&mut self, id: ServerId, fence: &Fence, again: Duration) -> Result<bool, StoreError> {
+        let (token, at) = (fence.token().get(), self.at);
+        let sql = self.dialect.sql(
+            "UPDATE server_contacts SET renewal_fence = $1, renewal_tried_at = $2 WHERE server_id = $3 \
+             AND renewal_fence < $4 AND (renewal_tried_at IS NULL OR renewal_tried_at <= $5)",
+        );
+        let begun = sqlx::query(sql)
+            .bind(token)
+            .bind(at.micros())
+            .bind(id.to_string())
+            .bind(token)
+            .bind(at.minus(again).micros())
+            .execute(self.conn())
+            .await?;
+        Ok(begun.rows_affected() == 1)
+    }
+
+    /// Notes what came of renewing a server's CRL, and what the host says of itself since.
+    /// [`StoreError::Fenced`] when somebody else has taken over.
+    pub async fn end_renewal(
+        &mut self,
+        id: ServerId,
+        fence: &Fence,
+        outcome: &CrlRenewal,
+        facts: &HostFacts,
+    ) -> Result<(), StoreError> {
+        let sql = self.dialect.sql(
+            "UPDATE server_contacts SET renewal = $1, facts = $2, renewal_tried_at = $3 \
+             WHERE server_id = $4 AND renewal_fence = $5",
+        );
+        let query = sqlx::query(sql)
+            .bind(json(outcome)?)
+            .bind(json(facts)?)
+            .bind(self.at.micros())
+            .bind(id.to_string())
+            .bind(fence.token().get());
+        self.touches_one(query).await
     }
 }

@@ -61,6 +61,15 @@ impl Dialect {
         }
     }
 
+    /// The type of 64 bits that sums are cast to: two of the databases give a decimal number.
+    pub(super) const fn integer(self) -> &'static str {
+        match self {
+            Self::Sqlite => "INTEGER",
+            Self::Postgres => "BIGINT",
+            Self::MySql => "SIGNED",
+        }
+    }
+
     /// A query that is written with `$1 … $n`, each once and in this order. SQLite and PostgreSQL
     /// take it as it is; MySQL wants `?`. No caller's text ever gets into `text`: values are bound.
     pub(super) fn sql(self, text: impl Into<String>) -> SqlStr {

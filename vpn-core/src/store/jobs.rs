@@ -2,7 +2,7 @@
 
 use std::{ops::DerefMut, time::Duration};
 
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, any::AnyRow};
 
 use super::{
     Handle, Page, PageRequest, StoreError, TimeRange, Tx,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    domain::{ClientId, Fence, Job, JobFailure, JobId, JobInput, JobKind, JobState, Proof, RequestId, Step},
+    domain::{ClientId, Fence, Job, JobFailure, JobId, JobInput, JobKind, JobState, Proof, RequestId, ServerId, Step},
 };
 
 /// A job that is about to be stored.
@@ -56,6 +56,13 @@ pub struct Due {
     pub id: JobId,
     /// How often it was rung.
     pub generation: i64,
+}
+
+impl Due {
+    fn read(row: &AnyRow) -> Result<Self, StoreError> {
+        let read = Reading::of(row, "jobs");
+        Ok(Self { id: read.parsed("id")?, generation: read.int("generation")? })
+    }
 }
 
 impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
@@ -122,12 +129,18 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
             .bind(limit)
             .fetch_all(self.conn())
             .await?;
-        rows.iter()
-            .map(|row| {
-                let read = Reading::of(row, "jobs");
-                Ok(Due { id: read.parsed("id")?, generation: read.int("generation")? })
-            })
-            .collect()
+        rows.iter().map(Due::read).collect()
+    }
+
+    /// One of the jobs on this server that wait and are due: the one whose last ring is oldest.
+    pub async fn job_waiting_on(&mut self, server: ServerId) -> Result<Option<Due>, StoreError> {
+        let now = self.now().await?;
+        let sql = self.dialect.sql(
+            "SELECT jobs.id, generation FROM jobs JOIN clients ON clients.id = client_id \
+             WHERE server_id = $1 AND state = 'queued' AND run_after_at <= $2 ORDER BY rang_at LIMIT 1",
+        );
+        let row = sqlx::query(sql).bind(server.to_string()).bind(now.micros()).fetch_optional(self.conn()).await?;
+        row.as_ref().map(Due::read).transpose()
     }
 
     /// Running jobs whose lease has run out: their worker is gone, or has lost them.

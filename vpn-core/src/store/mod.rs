@@ -13,6 +13,7 @@ mod dialect;
 mod dump;
 mod each;
 mod error;
+mod expiry;
 mod idempotency;
 mod jobs;
 mod links;
@@ -22,6 +23,7 @@ mod row;
 mod seals;
 mod servers;
 mod settings;
+mod tallies;
 mod tokens;
 mod values;
 
@@ -45,6 +47,7 @@ pub use links::{NewLink, StoredLink};
 pub use page::{End, Page, PageRequest, TimeRange};
 pub use profiles::{NewProfile, StoredProfile};
 pub use servers::NewServer;
+pub use tallies::JobTally;
 pub use tokens::{NewToken, StoredToken, TokenFilter};
 pub use values::StoredValue;
 

@@ -37,6 +37,12 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         rows.iter().map(row::server).collect()
     }
 
+    /// Whether no other server is in use.
+    pub async fn is_only_server(&mut self, id: ServerId) -> Result<bool, StoreError> {
+        let sql = self.dialect.sql("SELECT id FROM servers WHERE id <> $1 AND state <> 'retired' LIMIT 1");
+        Ok(sqlx::query(sql).bind(id.to_string()).fetch_optional(self.conn()).await?.is_none())
+    }
+
     /// All servers, by name.
     pub async fn servers(&mut self) -> Result<Vec<Server>, StoreError> {
         let sql = self.dialect.sql(format!("SELECT {} FROM servers ORDER BY name", row::SERVER));

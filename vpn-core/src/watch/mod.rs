@@ -4,7 +4,9 @@
 //! Every worker runs one. Who looks at a host is settled by a compare-and-set in SQL, so a host is
 //! looked at once in a while however many workers there are; each look is two short requests on the
 //! connection that jobs use. Hosts are looked at side by side: one that is slow delays no other. Nothing is
-//! decided by what was seen here: it is shown, and warns.
+//! decided by what was seen here: it is shown, and warns. One thing is done: a CRL that ends soon is renewed.
+
+mod renewal;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -16,10 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Timestamp,
-    domain::{JobFailure, Server, ServerId},
+    domain::{Contact, CrlRenewal, HostFacts, JobFailure, Server, ServerId, Warning, WarningCode},
     host::{HostError, HostErrorKind, Hosts},
     store::{Looked, Store, StoreError},
 };
+
+use renewal::Renewal;
+pub use renewal::{RenewalPolicy, Renewer};
 
 /// How often the hosts are looked at.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +51,8 @@ pub struct Watcher {
     pub hosts: Hosts,
     /// How often.
     pub policy: WatchPolicy,
+    /// Renews CRLs; `None`: that is switched off.
+    pub renewer: Option<Renewer>,
 }
 
 impl Watcher {
@@ -87,34 +94,73 @@ impl Watcher {
 
     /// Looks at one host, unless somebody else just has.
     async fn try_look(&self, server: &Server) -> Result<(), StoreError> {
-        let Some(begun) = self.claim(server).await? else { return Ok(()) };
-        let looked = self.ask(server).await;
+        let Some((begun, before)) = self.claim(server).await? else { return Ok(()) };
+        let looked = self.ask(server, begun).await;
         if let Some(failure) = &looked.failure {
             tracing::warn!(server = %server.name, error.code = failure.code, "a VPN host: {}", failure.message);
         }
         let mut tx = self.store.begin().await?;
         tx.note_look(server.id, begun, &looked).await?;
-        tx.commit_bookkeeping().await
+        let after = tx.contact(server.id).await?;
+        tx.commit_bookkeeping().await?;
+        self.warn(server, before.as_ref(), after.as_ref()).await
     }
 
-    async fn claim(&self, server: &Server) -> Result<Option<Timestamp>, StoreError> {
+    /// When the look begins, and what was known before; `None` when somebody else looks.
+    async fn claim(&self, server: &Server) -> Result<Option<(Timestamp, Option<Contact>)>, StoreError> {
         let mut tx = self.store.begin().await?;
         let begun = tx.at();
         if !tx.claim_look(server.id, self.policy.every).await? {
             return Ok(None);
         }
+        let before = tx.contact(server.id).await?;
         tx.commit_bookkeeping().await?;
-        Ok(Some(begun))
+        Ok(Some((begun, before)))
     }
 
-    async fn ask(&self, server: &Server) -> Looked {
+    /// Logs what there is to warn of and was not at the look before: once, whoever looked then.
+    async fn warn(&self, server: &Server, before: Option<&Contact>, after: Option<&Contact>) -> Result<(), StoreError> {
+        let Some(now) = after.map(|contact| contact.looked_at) else { return Ok(()) };
+        let then = before.map_or(server.created_at, |contact| contact.looked_at);
+        let clients = self.store.read().await?.clients_ending_since(server.id, then, now).await?;
+        let told: Vec<WarningCode> =
+            Warning::about(server, before, None, then).into_iter().map(|warning| warning.code).collect();
+        for warning in Warning::about(server, after, clients, now) {
+            // That it did not answer is said at each look, with the reason.
+            if !told.contains(&warning.code) && warning.code != WarningCode::HostSilent {
+                tracing::warn!(server = %server.name, "{}", warning.message);
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, server: &Server, now: Timestamp) -> Looked {
+        let off = self.renewer.is_none().then_some(CrlRenewal::Off);
         let facts = match self.hosts.hello(server).await {
             Ok(facts) => facts,
-            Err(error) => return unanswered(&error),
+            Err(error) => return Looked { renewal: off, ..unanswered(&error) },
         };
+        let (facts, renewal) = self.keep_alive(server, facts, now).await;
         match self.hosts.sessions(server).await {
-            Ok(sessions) => Looked { facts: Some(facts), sessions: Some(sessions), ..Looked::default() },
-            Err(error) => Looked { facts: Some(facts), ..unanswered(&error) },
+            Ok(sessions) => Looked { facts: Some(facts), sessions: Some(sessions), renewal, ..Looked::default() },
+            Err(error) => Looked { facts: Some(facts), renewal, ..unanswered(&error) },
+        }
+    }
+
+    /// Renews the host's CRL if it ends soon. Gives what the host says of itself then, and what is to be noted
+    /// about renewals; an attempt has noted that itself.
+    async fn keep_alive(&self, server: &Server, facts: HostFacts, now: Timestamp) -> (HostFacts, Option<CrlRenewal>) {
+        let Some(renewer) = &self.renewer else { return (facts, Some(CrlRenewal::Off)) };
+        if !renewal::is_due(server, &facts, now) {
+            return (facts, Some(CrlRenewal::On));
+        }
+        let renewal = Renewal { renewer, store: &self.store, hosts: &self.hosts, server, facts: &facts };
+        match renewal.run().await {
+            Ok(new) => (new.unwrap_or(facts), None),
+            Err(error) => {
+                tracing::warn!(server = %server.name, error.code = error.code(), "a CRL that ends soon was not renewed, or that is not on record: {error}");
+                (facts, None)
+            }
         }
     }
 }

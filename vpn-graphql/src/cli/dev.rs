@@ -44,9 +44,12 @@ pub(super) struct Dev {
     /// Write the operator's token to this file (mode 0600).
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Once everything answers, write `url`, `graphiql`, `ws` and `pid` to this file, as JSON.
+    /// Once everything answers, write `url`, `graphiql`, `ws`, `metrics` and `pid` to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
+    /// Where Prometheus may ask for `/metrics`; loopback only. Nowhere without it.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics_listen: Option<SocketAddr>,
     /// Which messages are logged.
     #[arg(long, default_value = "warn,vpn_core=info,vpn_graphql=info")]
     log: String,
@@ -54,11 +57,13 @@ pub(super) struct Dev {
 
 impl Dev {
     pub(super) async fn run(self) -> Result<()> {
-        ensure!(
-            self.listen.ip().is_loopback(),
-            "`dev` is for this machine alone: listen on 127.0.0.1, not on {}",
-            self.listen.ip()
-        );
+        for address in std::iter::once(self.listen).chain(self.metrics_listen) {
+            ensure!(
+                address.ip().is_loopback(),
+                "`dev` is for this machine alone: listen on 127.0.0.1, not on {}",
+                address.ip()
+            );
+        }
         telemetry::start(&self.log, LogFormat::Text)?;
         let stop = super::stopped_by_signal()?;
         let listener = TcpListener::bind(self.listen)
@@ -96,13 +101,15 @@ impl Dev {
         let address = listener.local_addr()?;
         let policy = Policy { public_url: Some(format!("http://{address}")), ..Policy::default() };
         let public = platform.platform.clone().with_policy(policy);
-        let http = super::serve::listen(listener, public, HttpOptions::default(), stop.clone(), DRAIN);
+        let metrics = super::serve::metrics_listener(self.metrics_listen).await?;
+        let collected_at = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
+        let http = super::serve::listen(listener, metrics, public, HttpOptions::default(), stop.clone(), DRAIN);
         let serving = tokio::spawn(http);
         let begun = async {
             platform.register(sandbox.host()?).await?;
             let token = platform.operator_token().await?;
             platform.until_ready().await?;
-            self.tell(sandbox, address, &token)
+            self.tell(sandbox, (address, collected_at), &token)
         };
         let begun = begun.await;
         if begun.is_ok() {
@@ -116,7 +123,12 @@ impl Dev {
     }
 
     /// Says where everything is, to people and to programs.
-    fn tell(&self, sandbox: &Sandbox, address: SocketAddr, token: &SecretString) -> Result<()> {
+    fn tell(
+        &self,
+        sandbox: &Sandbox,
+        (address, collected_at): (SocketAddr, Option<SocketAddr>),
+        token: &SecretString,
+    ) -> Result<()> {
         let token = token.expose_secret();
         let (url, graphiql) = (format!("http://{address}/graphql"), format!("http://{address}/graphiql"));
         let ws = format!("ws://{address}/graphql/ws");
@@ -141,7 +153,9 @@ impl Dev {
             write(file, &format!("{token}\n"))?;
         }
         if let Some(file) = &self.ready_file {
-            let ready = json!({ "url": url, "graphiql": graphiql, "ws": ws, "pid": std::process::id() });
+            let metrics = collected_at.map(|address| format!("http://{address}/metrics"));
+            let pid = std::process::id();
+            let ready = json!({ "url": url, "graphiql": graphiql, "ws": ws, "metrics": metrics, "pid": pid });
             write(file, &format!("{ready}\n"))?;
         }
         Ok(())

@@ -16,7 +16,7 @@ use vpn_core::{
     telemetry,
     vault::Vault,
 };
-use vpn_graphql::{HttpOptions, Lifetime, Operations, router, serve};
+use vpn_graphql::{HttpOptions, Lifetime, Operations, metrics, router, serve};
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -52,15 +52,24 @@ impl Serve {
         }
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-        listen(listener, platform, options, stop, config.drain).await?;
+        let metrics = metrics_listener(config.metrics_listen).await?;
+        listen(listener, metrics, platform, options, stop, config.drain).await?;
         store.close().await;
         Ok(())
     }
 }
 
-/// Serves until `stop`.
+/// Where metrics are told, if anywhere.
+pub(super) async fn metrics_listener(address: Option<SocketAddr>) -> Result<Option<TcpListener>> {
+    let Some(address) = address else { return Ok(None) };
+    let listener = TcpListener::bind(address).await;
+    Ok(Some(listener.with_context(|| format!("cannot listen on {address} for metrics: choose another address"))?))
+}
+
+/// Serves until `stop`; and the metrics, where they have a listener.
 pub(super) async fn listen(
     listener: TcpListener,
+    metrics_on: Option<TcpListener>,
     platform: Platform,
     options: HttpOptions,
     stop: CancellationToken,
@@ -69,7 +78,14 @@ pub(super) async fn listen(
     let lifetime = Lifetime::until(stop);
     let address = listener.local_addr()?;
     tracing::info!(http.address = %address, "listening");
-    Ok(serve(listener, router(platform, options, lifetime.clone()), lifetime, drain).await?)
+    let metrics = async {
+        let Some(listener) = metrics_on else { return Ok(()) };
+        tracing::info!(http.address = %listener.local_addr()?, "listening for whoever collects metrics");
+        serve(listener, metrics(platform.clone()), lifetime.clone(), drain).await
+    };
+    let api = serve(listener, router(platform.clone(), options, lifetime.clone()), lifetime.clone(), drain);
+    tokio::try_join!(api, metrics)?;
+    Ok(())
 }
 
 /// The platform over the configured database and Redis.

@@ -149,7 +149,7 @@ impl Query {
         Ok(ApprovalConnection::new(approvals, |seen| seen.approval.id))
     }
 
-    /// Whether the service can do its work right now: database, Redis, queue.
+    /// Whether the service can do its work right now: database, Redis, queue; and what there is to warn of on the VPN hosts.
     async fn health(&self, ctx: &Context<'_>) -> Result<Health, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
         Ok(platform.health(caller).await.map_err(told)?.into())

@@ -30,6 +30,7 @@ export default [
               'ErasableValue',
               'Health',
               'HealthCheck',
+              'HealthWarning',
               'HostStatus',
               'JobError',
               'PageInfo',

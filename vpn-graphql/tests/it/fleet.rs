@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use vpn_core::{
     clock::Timestamp,
-    domain::{HostFacts, JobFailure, Role, ServerId, Session, Sessions, VpnServer},
+    domain::{CrlRenewal, HostFacts, JobFailure, Role, ServerId, Session, Sessions, VpnServer},
     store::Looked,
 };
 
@@ -13,7 +13,7 @@ use crate::server::Server;
 
 const CONTACT: &str = "query($id: ID!, $name: String) { node(id: $id) { ... on VpnServer { state hostKey contact { \
      lookedAt answeredAt error { code message } presentedHostKey presentedHostKeyFingerprint openVpn connected \
-     facts { protocol capabilities crlNumber crlNextUpdate } \
+     crlRenewal facts { protocol capabilities crlNumber crlMadeAt crlNextUpdate caNotAfter serverNotAfter } \
      sessions(first: 2, name: $name) { name address connectedAt bytesReceived bytesSent client { name status } } } } } }";
 
 fn session(name: &str, since: i64) -> Session {
@@ -43,7 +43,14 @@ async fn what_was_seen_of_a_host_is_shown_with_who_is_connected() {
 
     let list = vec![session("mallory", 20), session("alice", 10), session("bob", 30)];
     let looked = Looked {
-        facts: Some(HostFacts { version: 1, crl_next_update: 1_800_000_000, ..HostFacts::default() }),
+        facts: Some(HostFacts {
+            version: 1,
+            crl_number: 1_797_408_000,
+            crl_next_update: 1_800_000_000,
+            ca_not_after: Some(1_900_000_000),
+            ..HostFacts::default()
+        }),
+        renewal: Some(CrlRenewal::On),
         sessions: Some(Sessions { server: VpnServer::Running, list }),
         ..Looked::default()
     };
@@ -52,6 +59,9 @@ async fn what_was_seen_of_a_host_is_shown_with_who_is_connected() {
     let contact = &shown["data"]["node"]["contact"];
     assert_eq!((&contact["openVpn"], &contact["connected"]), (&json!("RUNNING"), &json!(3)), "{shown}");
     assert_eq!(contact["facts"]["crlNextUpdate"], json!(Timestamp::from_seconds(1_800_000_000).to_string()));
+    assert_eq!(contact["facts"]["crlMadeAt"], json!(Timestamp::from_seconds(1_797_408_000).to_string()));
+    assert_eq!(contact["facts"]["caNotAfter"], json!(Timestamp::from_seconds(1_900_000_000).to_string()));
+    assert_eq!((&contact["facts"]["serverNotAfter"], &contact["crlRenewal"]), (&json!(null), &json!("ON")));
     let longest = &contact["sessions"][0];
     assert_eq!(longest["client"], json!({ "name": "alice", "status": "PENDING" }), "the longest first: {shown}");
     assert_eq!(longest["bytesReceived"], u64::MAX.to_string());
@@ -90,4 +100,29 @@ async fn a_host_is_confirmed_by_the_fingerprint_of_the_key_that_it_shows() {
         let done = admin.ask(&document, json!({ "id": id })).await;
         assert_eq!(done["data"][mutation]["server"]["state"], state, "{done}");
     }
+}
+
+#[tokio::test]
+async fn health_warns_of_what_ends_on_a_host() {
+    let server = Server::start().await;
+    let viewer = server.as_(Role::Viewer).await;
+    let id = server.register().await;
+    let query = "{ health { status checks { name status } warnings { code serverId serverName endsAt message } } }";
+    let fine = viewer.ask(query, json!({})).await;
+    assert_eq!(fine["data"]["health"]["warnings"], json!([]), "{fine}");
+
+    let facts =
+        HostFacts { version: 1, crl_number: 1_700_000_000, crl_next_update: 1_702_592_000, ..HostFacts::default() };
+    seen(&server, &id, Looked { facts: Some(facts), renewal: Some(CrlRenewal::Off), ..Looked::default() }).await;
+    let health = viewer.ask(query, json!({})).await["data"]["health"].clone();
+    let hosts = json!({ "name": "hosts", "status": "DEGRADED" });
+    assert!(health["checks"].as_array().is_some_and(|checks| checks.contains(&hosts)), "{health}");
+    let [ended, off] = health["warnings"].as_array().map(Vec::as_slice).expect("warnings") else {
+        panic!("two warnings: {health}")
+    };
+    assert_eq!((&ended["code"], &ended["serverId"]), (&json!("CRL_ENDED"), &json!(id)));
+    assert_eq!(ended["endsAt"], json!(Timestamp::from_seconds(1_702_592_000).to_string()));
+    let name = ended["serverName"].as_str().expect("a name");
+    assert!(ended["message"].as_str().is_some_and(|message| message.contains(name)), "{ended}");
+    assert_eq!((&off["code"], &off["endsAt"]), (&json!("CRL_RENEWAL_OFF"), &json!(null)));
 }

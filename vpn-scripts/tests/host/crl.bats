@@ -121,6 +121,57 @@ revoke_many() {
   [ "$(serials | wc -l)" -eq 4 ]
 }
 
+# As after a restore of an old copy that spared the list.
+@test "a renewal keeps whom the list in force refuses, though log and tombstones are lost" {
+  local way
+  for way in renewal revocation; do
+    revoke_many 5
+    crl
+    cp "$state/pub/crl.pem" "$BATS_TEST_TMPDIR/old"
+    serials >"$BATS_TEST_TMPDIR/serials"
+    rm "$state/revoked/10000000000000000000000000000002" "$state/revoked/10000000000000000000000000000005" "$state/revoked.log"
+    if [ "$way" = renewal ]; then
+      crl
+    else
+      ask revoke
+      echo "$serial" >>"$BATS_TEST_TMPDIR/serials"
+    fi
+    expect 0
+    crl_verifies
+    [ "$(serials)" = "$(sort "$BATS_TEST_TMPDIR/serials")" ]
+    crl
+    [ "$(serials)" = "$(sort "$BATS_TEST_TMPDIR/serials")" ]
+    rm -f "$state"/revoked/* "$state/revoked.log" "$state/pub/crl.pem"
+  done
+}
+
+@test "a list in force that the CA has not signed adds nobody to the next" {
+  revoke_many 3
+  crl
+  openssl crl -in "$state/pub/crl.pem" -outform DER -out "$BATS_TEST_TMPDIR/der"
+  # One serial is another, and the signature does not fit any more.
+  perl -0777 -pi -e 's/\x10\K\x10(?=\0{14}\x02)/\x20/' "$BATS_TEST_TMPDIR/der"
+  openssl crl -inform DER -in "$BATS_TEST_TMPDIR/der" -out "$state/pub/crl.pem"
+  [ "$(serials | grep -c '^2')" -eq 1 ]
+  crl
+  expect 0
+  [ "$(serials)" = "$(ls "$state/revoked")" ]
+}
+
+@test "a renewal that is cut short leaves the old list whole, and the next one is right" {
+  revoke_many 3
+  crl
+  cp "$state/pub/crl.pem" "$BATS_TEST_TMPDIR/old"
+  bad_openssl '/usr/bin/openssl "$@"; kill -9 $PPID'
+  PATH=$BATS_TEST_TMPDIR/bin:$PATH crl
+  [ "$status" -ne 0 ]
+  cmp "$state/pub/crl.pem" "$BATS_TEST_TMPDIR/old"
+  crl
+  expect 0
+  crl_verifies
+  [ "$(serials)" = "$(ls "$state/revoked")" ]
+}
+
 @test "a tombstone that cannot be read is an alarm, and the old CRL stays" {
   issue
   ask revoke
@@ -175,7 +226,7 @@ bad_openssl() {
     expect 0
     crl_verifies
     [ "$(serials)" = "$(ls "$state/revoked")" ]
-    rm "$state"/revoked/* "$state/revoked.log" "$state"/fence/*
+    rm "$state"/revoked/* "$state/revoked.log" "$state"/fence/* "$state/pub/crl.pem"
     crl
     expect 0
     [ "$(serials)" = '' ]

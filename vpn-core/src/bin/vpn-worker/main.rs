@@ -16,7 +16,7 @@ use vpn_core::{
     store::Store,
     telemetry,
     vault::Vault,
-    watch::WatchPolicy,
+    watch::{RenewalPolicy, WatchPolicy},
     worker,
 };
 
@@ -67,6 +67,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         drain: config.drain,
         jobs: JobPolicy { retry, ..JobPolicy::default() },
         watch: config.watch.map(|every| WatchPolicy { every }),
+        crl_renewal: config.crl_renewal.then(RenewalPolicy::default),
         ..worker::Options::default()
     };
     #[cfg(all(feature = "crash-points", debug_assertions))]

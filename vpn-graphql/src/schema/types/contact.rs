@@ -7,7 +7,11 @@ use vpn_core::{
     domain::{Contact, HostFacts, ServerId, Session},
 };
 
-use super::{DateTime, VpnClient, enums::OpenVpnState, job::JobError};
+use super::{
+    DateTime, VpnClient,
+    enums::{CrlRenewalState, OpenVpnState},
+    job::JobError,
+};
 use crate::schema::{
     Nullable, Scope,
     cursor::{cost, size},
@@ -62,6 +66,11 @@ impl ServerContact {
         self.contact.facts.clone().map(HostStatus::from)
     }
 
+    /// What workers do about its CRL before that ends; null when none has said.
+    async fn crl_renewal(&self) -> Option<CrlRenewalState> {
+        self.contact.renewal.as_ref().map(CrlRenewalState::from)
+    }
+
     /// The state of its OpenVPN server when it last answered; null when that is not known.
     async fn open_vpn(&self) -> Option<OpenVpnState> {
         self.contact.sessions.as_ref().map(|sessions| sessions.server.into())
@@ -99,19 +108,29 @@ pub(crate) struct HostStatus {
     ca_sha256_fingerprint: String,
     /// The number of the CRL in force.
     crl_number: String,
+    /// When that CRL was made, by the host's clock.
+    crl_made_at: DateTime,
     /// When that CRL ends. OpenVPN refuses everybody from then on.
     crl_next_update: DateTime,
+    /// When the CA's certificate ends; null when the host's scripts are too old to say.
+    ca_not_after: Option<DateTime>,
+    /// When the OpenVPN server's certificate ends; null when the host's scripts are too old to say.
+    server_not_after: Option<DateTime>,
 }
 
 impl From<HostFacts> for HostStatus {
     fn from(facts: HostFacts) -> Self {
+        let time = |seconds| DateTime(Timestamp::from_seconds(seconds));
         Self {
             protocol: i32::try_from(facts.version).unwrap_or(i32::MAX),
             capabilities: facts.capabilities,
             host_id: facts.host_id,
             ca_sha256_fingerprint: facts.ca_sha256,
             crl_number: facts.crl_number.to_string(),
-            crl_next_update: Timestamp::from_seconds(facts.crl_next_update).into(),
+            crl_made_at: time(i64::try_from(facts.crl_number).unwrap_or(i64::MAX)),
+            crl_next_update: time(facts.crl_next_update),
+            ca_not_after: facts.ca_not_after.map(time),
+            server_not_after: facts.server_not_after.map(time),
         }
     }
 }

@@ -163,10 +163,59 @@ pub(crate) enum ApprovalState {
 pub(crate) enum HealthStatus {
     /// It works.
     Ok,
-    /// Requests are accepted, and done later.
+    /// Requests are accepted, and may be done later; or something has to be looked at before it keeps people out.
     Degraded,
     /// Requests are refused.
     Down,
+}
+
+/// What workers do about a host's CRL before it ends.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CrlRenewalState {
+    /// They renew it.
+    On,
+    /// It is switched off.
+    Off,
+    /// They could not, when they last tried; `health` and the audit log tell why.
+    Failed,
+}
+
+impl From<&domain::CrlRenewal> for CrlRenewalState {
+    fn from(renewal: &domain::CrlRenewal) -> Self {
+        match renewal {
+            domain::CrlRenewal::On => Self::On,
+            domain::CrlRenewal::Off => Self::Off,
+            domain::CrlRenewal::Failed(_) => Self::Failed,
+        }
+    }
+}
+
+/// What there is to warn of. New codes may appear.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "domain::WarningCode")]
+pub(crate) enum HealthWarningCode {
+    /// The CRL in force ends soon.
+    CrlEndsSoon,
+    /// It has ended: OpenVPN refuses everybody.
+    CrlEnded,
+    /// Workers could not renew the CRL, when they last tried.
+    CrlRenewalFailed,
+    /// Workers do not renew the CRL: it is switched off. It does not degrade the whole.
+    CrlRenewalOff,
+    /// The CA's certificate ends soon.
+    CaEndsSoon,
+    /// It has ended: OpenVPN refuses everybody.
+    CaEnded,
+    /// The certificate of the OpenVPN server ends soon.
+    ServerCertificateEndsSoon,
+    /// It has ended: clients refuse the server.
+    ServerCertificateEnded,
+    /// Certificates of clients end soon. It does not degrade the whole.
+    ClientCertificatesEndSoon,
+    /// The host did not answer, or not well, when it was last looked at.
+    HostSilent,
+    /// Nobody looks at the host.
+    HostUnwatched,
 }
 
 /// For programs. New codes may appear.

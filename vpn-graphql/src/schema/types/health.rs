@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use async_graphql::SimpleObject;
-use vpn_core::{queue::QueueHealth as CoreQueue, service};
+use async_graphql::{ID, SimpleObject};
+use vpn_core::{domain::Warning, queue::QueueHealth as CoreQueue, service};
 
-use super::enums::HealthStatus;
+use super::{
+    DateTime,
+    enums::{HealthStatus, HealthWarningCode},
+};
 
 /// Whether the service can do its work right now.
 #[derive(SimpleObject)]
@@ -18,12 +21,14 @@ pub(crate) struct Health {
     queue: Option<QueueHealth>,
     /// The parts.
     checks: Vec<HealthCheck>,
+    /// What somebody has to look at on VPN hosts, such as a CRL that ends soon; by the hosts' names.
+    warnings: Vec<HealthWarning>,
 }
 
 /// One part of the service.
 #[derive(SimpleObject)]
 pub(crate) struct HealthCheck {
-    /// `database`, `redis` or `queue`. New ones may appear.
+    /// `database`, `redis`, `queue` or `hosts`. New ones may appear.
     name: &'static str,
     /// How it is.
     status: HealthStatus,
@@ -31,6 +36,21 @@ pub(crate) struct HealthCheck {
     message: Option<String>,
     /// How long it took to find out.
     latency_ms: i32,
+}
+
+/// Something on a VPN host that has to be looked at, before it keeps people out.
+#[derive(SimpleObject)]
+pub(crate) struct HealthWarning {
+    /// What kind.
+    code: HealthWarningCode,
+    /// The server's global id.
+    server_id: ID,
+    /// The server's name.
+    server_name: String,
+    /// When what it is about ends; null when it is about no end.
+    ends_at: Option<DateTime>,
+    /// What is wrong, and what would help.
+    message: String,
 }
 
 /// Where the queue stands.
@@ -58,6 +78,7 @@ impl From<service::Health> for Health {
             version: env!("CARGO_PKG_VERSION"),
             queue: health.queue.map(|queue| QueueHealth::new(&queue, oldest_due)),
             checks: health.checks.into_iter().map(HealthCheck::from).collect(),
+            warnings: health.warnings.into_iter().map(HealthWarning::from).collect(),
         }
     }
 }
@@ -66,6 +87,18 @@ impl From<service::HealthCheck> for HealthCheck {
     fn from(check: service::HealthCheck) -> Self {
         let latency_ms = int(check.latency.as_millis());
         Self { name: check.name, status: check.status.into(), message: check.message, latency_ms }
+    }
+}
+
+impl From<Warning> for HealthWarning {
+    fn from(warning: Warning) -> Self {
+        Self {
+            code: warning.code.into(),
+            server_id: ID(warning.server_id.to_string()),
+            server_name: warning.server.to_string(),
+            ends_at: warning.ends_at.map(DateTime),
+            message: warning.message,
+        }
     }
 }
 

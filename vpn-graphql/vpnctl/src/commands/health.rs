@@ -9,6 +9,8 @@ use crate::{
 
 const CHECKS: &[Column] =
     &[("PART", "/name"), ("STATUS", "/status"), ("TOOK MS", "/latencyMs"), ("MESSAGE", "/message")];
+const WARNINGS: &[Column] =
+    &[("SERVER", "/serverName"), ("WARNING", "/code"), ("ENDS", "/endsAt"), ("MESSAGE", "/message")];
 const VIEWER: &[Column] = &[
     ("principal", "/principal"),
     ("role", "/role"),
@@ -31,6 +33,10 @@ pub(crate) async fn health(api: &Api, output: &Output) -> Result<(), Failure> {
                 health.version
             );
             crate::output::print(&told)?;
+        }
+        if !health.warnings.is_empty() {
+            crate::output::print("\n")?;
+            output.list(&health.warnings, WARNINGS)?;
         }
     }
     match health.status {
