@@ -9,13 +9,14 @@
 //!
 //! ```graphql
 //! query($id: ID!, $seq: String!, $size: String!, $old: String!) {
-//!   node(id: $id) { ... on AuditEntry { seq previousHash canonical } }
+//!   node(id: $id) { ... on AuditEntry { seq previousHash canonical values { commitment salt value } } }
 //!   auditTree(size: $size) { inclusionProof(seq: $seq) consistencyProof(oldSize: $old) }
 //! }
 //! ```
 //!
 //! with the size of the checkpoint as `size` and that of the older one as `old`. Without `--older`, leave
-//! `consistencyProof` out.
+//! `consistencyProof` out. The entry has commitments in the place of what it says of people; each value that is
+//! given has to be the one that its commitment was made for.
 
 use std::{io::Read as _, path::PathBuf};
 
@@ -61,6 +62,9 @@ fn main() -> Result<()> {
     );
     ensure!(found == Some(root), "entry {seq} is not in the log that the checkpoint was signed for");
     println!("entry {seq} is in the log of {size} entries:\n{canonical}");
+    for value in node.get("values").and_then(Value::as_array).into_iter().flatten() {
+        tell_value(canonical, value)?;
+    }
 
     if let Some(older) = &arguments.older {
         let (old_size, old_root) = checkpoint(&std::fs::read_to_string(older)?, &arguments.public_key)?;
@@ -71,6 +75,21 @@ fn main() -> Result<()> {
         );
         println!("it continues the log of {old_size} entries");
     }
+    Ok(())
+}
+
+/// A commitment is SHA-256 of the salt and the value behind it, and stands in the entry behind `erasable:`.
+fn tell_value(canonical: &str, value: &Value) -> Result<()> {
+    let commitment = text_of(value, "commitment")?;
+    ensure!(canonical.contains(&format!("\"erasable:{commitment}\"")), "the entry does not say {commitment}");
+    let known = |name: &str| value.get(name).and_then(Value::as_str);
+    let Some((salt, text)) = known("salt").zip(known("value")) else {
+        println!("{commitment} was erased");
+        return Ok(());
+    };
+    let found = Sha256::new().chain_update(hex::decode(salt)?).chain_update(text).finalize();
+    ensure!(hex::encode(found) == commitment, "{text:?} is not what the entry was written with");
+    println!("{commitment} is {text:?}");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 -- What the programs may do on PostgreSQL, and no more. To be run as the owner of the tables (who ran
 -- `vpn-graphql migrate`), after each `migrate`; it may be run again. Before it, a superuser makes the roles:
 --
---   CREATE ROLE vpn_owner   LOGIN PASSWORD '…';  -- migrates and seals the audit log; nobody uses it otherwise
+--   CREATE ROLE vpn_owner   LOGIN PASSWORD '…';  -- migrates, seals the audit log, and erases from it; nobody uses it otherwise
 --   CREATE ROLE vpn_app     LOGIN PASSWORD '…';  -- vpn-graphql serve, vpn-graphql token, vpn-worker
 --   CREATE ROLE vpn_auditor LOGIN PASSWORD '…';  -- vpn-graphql audit verify, export, checkpoint
 --   CREATE DATABASE vpn OWNER vpn_owner;
@@ -10,11 +10,11 @@
 GRANT USAGE ON SCHEMA public TO vpn_app, vpn_auditor;
 
 GRANT SELECT ON settings, servers, server_contacts, server_drifts, clients, jobs, audit_log, audit_head, audit_seals,
-  tokens, profiles, profile_links, approvals, idempotency_keys TO vpn_app;
-GRANT INSERT ON servers, server_contacts, server_drifts, clients, jobs, audit_log, tokens, profiles, profile_links, approvals,
-  idempotency_keys TO vpn_app;
+  audit_values, tokens, profiles, profile_links, approvals, idempotency_keys TO vpn_app;
+GRANT INSERT ON servers, server_contacts, server_drifts, clients, jobs, audit_log, audit_values, tokens, profiles,
+  profile_links, approvals, idempotency_keys TO vpn_app;
 GRANT UPDATE ON server_contacts, server_drifts, clients, jobs, audit_head, tokens, profiles, profile_links, approvals TO vpn_app;
 GRANT UPDATE (state, host_key) ON servers TO vpn_app;
 GRANT DELETE ON idempotency_keys TO vpn_app;
 
-GRANT SELECT ON settings, audit_log, audit_head, audit_seals TO vpn_auditor;
+GRANT SELECT ON settings, audit_log, audit_head, audit_seals, audit_values TO vpn_auditor;

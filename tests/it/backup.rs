@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Pa
 use anyhow::{Context as _, Result, ensure};
 use secrecy::SecretString;
 use vpn_core::{
+    audit::{Action, Entry},
     backup::{self, BackupError, Restore},
     domain::{
         Approval, ApprovalId, ApprovalState, Caller, Client, ClientId, Credential, Fence, JobKind, JwtId, Operation,
@@ -97,7 +98,8 @@ async fn populate(world: &World, vault: &Vault) -> Result<()> {
     let result = Remembered { client_id: Some(waiting.id), ..Remembered::default() };
     let record = IdempotencyRecord { operation: "createClient".to_owned(), request_hash: [7; 32], result };
     tx.remember("ada", "request-17", &record).await?;
-    tx.commit(told(), []).await?;
+    let entry = Entry::by(&caller("ada", Role::Admin)?, Action::ClientCreated);
+    tx.commit(entry.with("name", "laptop-of-ada"), []).await?;
     for (state, by) in [
         (ApprovalState::Pending, None),
         (ApprovalState::Approved, Some("omar")),
@@ -207,7 +209,7 @@ async fn a_backup_restored_into_any_database_has_every_row_as_it_was(world: Worl
     let text = before.join("\n");
     assert!(!text.contains(&"5e".repeat(32)), "the profile key is not in it");
     let mut was = by_table(&before)?;
-    assert_eq!(was.len(), 9, "every table has a row");
+    assert_eq!(was.len(), 10, "every table has a row");
     let log = was.remove("audit_log").context("entries")?;
 
     for database in [Database::Sqlite, Database::Postgres, Database::MariaDb] {

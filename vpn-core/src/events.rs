@@ -174,7 +174,7 @@ impl ApprovalEvent {
             operation: text("operation")?.parse().ok()?,
             state,
             requested_by: text("requestedBy")?.to_owned(),
-            actor: entry.columns.actor.clone(),
+            actor: entry.actor(),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use vpn_core::{
-    audit::{ChainFault, ExportError, Verified, verify_export},
+    audit::{ChainFault, ExportError, Naming, Verified, verify_export},
     service::{export_audit_log, verify_audit_log},
 };
 use vpn_tests::{World, on_every_database};
@@ -13,7 +13,7 @@ on_every_database!(an_export_and_each_part_lead_to_the_root_of_the_log, an_expor
 
 async fn export(world: &World, after: i64, until: Option<i64>) -> Result<String> {
     let mut out = Vec::new();
-    export_audit_log(world.store(), Some(after), until, &mut out).await?;
+    export_audit_log(world.store(), Some(after), until, Naming::Named, &mut out).await?;
     Ok(String::from_utf8(out)?)
 }
 

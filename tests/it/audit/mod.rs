@@ -2,8 +2,10 @@
 
 mod chain;
 mod complete;
+mod erasing;
 mod export;
 mod proofs;
+mod rollback;
 mod sealing;
 mod secrets;
 mod signing;

@@ -4,7 +4,11 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, process::Command};
-use vpn_core::{domain::Role, store::AuditFilter, store::PageRequest};
+use vpn_core::{
+    domain::Role,
+    service::{Erasure, erase_values, plan_erasure},
+    store::{AuditFilter, PageRequest},
+};
 use vpn_tests::{Database, TestPlatform, platform::caller, programs};
 
 use super::key_for;
@@ -17,9 +21,15 @@ async fn proof(platform: &TestPlatform, seq: u64, size: u64, old: u64) -> Result
     let texts = |hashes: Vec<[u8; 32]>| hashes.iter().map(hex::encode).collect::<Vec<_>>();
     let inclusion = texts(platform.platform.prove_inclusion(&auditor, &tree, seq).await?);
     let consistency = texts(platform.platform.prove_consistency(&auditor, &tree, old).await?);
+    let value = |commitment: &[u8; 32]| {
+        let known = entry.values.get(commitment);
+        json!({ "commitment": hex::encode(commitment), "salt": known.map(|known| hex::encode(known.salt)),
+                "value": known.map(|known| known.value.as_str()) })
+    };
+    let values: Vec<Value> = entry.commitments().iter().map(value).collect();
     Ok(json!({"data": {
         "node": {"seq": seq.to_string(), "previousHash": hex::encode(entry.previous_hash),
-                 "canonical": String::from_utf8(entry.canonical)?},
+                 "canonical": String::from_utf8(entry.canonical)?, "values": values},
         "auditTree": {"inclusionProof": inclusion, "consistencyProof": consistency},
     }}))
 }
@@ -59,10 +69,21 @@ async fn an_auditor_checks_an_entry_without_our_code() -> Result<()> {
         ensure!(told.status.success(), "entry {seq}: {}", String::from_utf8_lossy(&told.stderr));
     }
     let mut changed = proof(&platform, 3, sizes[1], sizes[0]).await?;
-    let canonical = changed["data"]["node"]["canonical"].as_str().context("text")?.replace("ada", "bob");
+    let canonical = changed["data"]["node"]["canonical"].as_str().context("text")?.replace("\"ok\"", "\"refused\"");
     changed["data"]["node"]["canonical"] = canonical.into();
     let told = check(changed).await?;
     ensure!(!told.status.success() && String::from_utf8_lossy(&told.stderr).contains("is not in the log"));
+    let mut renamed = proof(&platform, 3, sizes[1], sizes[0]).await?;
+    renamed["data"]["node"]["values"][0]["value"] = "bob".into();
+    let told = check(renamed).await?;
+    ensure!(!told.status.success() && String::from_utf8_lossy(&told.stderr).contains("was written with"));
+    // What was erased proves the same, and is called erased.
+    let erasure = Erasure { people: vec!["ada".into()], ..Erasure::default() };
+    let values = plan_erasure(&platform.db.store, &erasure).await?;
+    erase_values(&platform.db.store, &platform.admin, &"asked for".parse()?, &values).await?;
+    let told = check(proof(&platform, 3, sizes[1], sizes[0]).await?).await?;
+    let said = String::from_utf8_lossy(&told.stdout).into_owned();
+    ensure!(told.status.success() && said.contains(&format!("{} was erased", values[0].commitment)), "{said}");
     let mut forked = proof(&platform, 3, sizes[1], sizes[0]).await?;
     forked["data"]["auditTree"]["consistencyProof"][0] = "ab".repeat(32).into();
     let told = check(forked).await?;

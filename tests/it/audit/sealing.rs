@@ -6,12 +6,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 use tokio::process::Command;
 use vpn_core::{
-    audit::{Action, ChainFault, Checkpoint, Entry, ExportError, Seal, Sealed, Verified},
+    audit::{Action, AuditEntry, ChainFault, Checkpoint, Entry, ExportError, Naming, Seal, Sealed, Verified},
     backup::{self, Restore},
     domain::Role,
     secrecy::SecretString,
     service::{
-        SealError, SealUpTo, VerifyError, export_audit_log, finish_sealing, plan_seal, seal_audit_log,
+        SealError, SealUpTo, VerifyError, export_audit_log, finish_sealing, plan_seal, prove_entry, seal_audit_log,
         verify_audit_log, verify_audit_log_against, verify_audit_log_with_segments,
     },
     store::{AuditFilter, PageRequest, Store},
@@ -71,7 +71,7 @@ async fn sealed_entries_are_in_the_file_and_the_rest_is_verified_without_them(wo
     assert_eq!((first.sealed.until, first.sealed.file.as_str()), (3, "one"));
     assert_eq!(entries(store).await?.first().map(|entry| entry.seq), Some(4));
     let told = store.read().await?.audit_entry(first.told_by).await?.context("the entry that tells of it")?;
-    assert_eq!((told.columns.action.as_str(), told.columns.actor.as_str()), ("audit.sealed", "ada"));
+    assert_eq!((told.columns.action.as_str(), told.actor().as_str()), ("audit.sealed", "ada"));
     assert_eq!(told.detail()["lastEntry"], "3");
     assert_eq!(told.detail()["sha256"], hex::encode(first.sealed.sha256));
 
@@ -86,8 +86,8 @@ async fn sealed_entries_are_in_the_file_and_the_rest_is_verified_without_them(wo
 
     // What is left is exported, signed for and sealed again as before.
     let mut out = Vec::new();
-    export_audit_log(store, None, None, &mut out).await?;
-    let gone = export_audit_log(store, Some(2), None, &mut out).await;
+    export_audit_log(store, None, None, Naming::Named, &mut out).await?;
+    let gone = export_audit_log(store, Some(2), None, Naming::Named, &mut out).await;
     ensure!(matches!(gone, Err(VerifyError::Sealed { until: 7, .. })), "{gone:?}");
     let again = plan_seal(store, SealUpTo::Size(7), &shelf.path("three"), vec![]).await;
     ensure!(matches!(again, Err(SealError::Nothing { after: 7, .. })), "{again:?}");
@@ -237,7 +237,7 @@ async fn a_sealing_that_was_stopped_is_finished(world: World) -> Result<()> {
     for entry in &entries(store).await?[..5] {
         exported.take(entry)?;
     }
-    export_audit_log(store, None, Some(5), File::create(shelf.path("one"))?).await?;
+    export_audit_log(store, None, Some(5), Naming::Nameless, File::create(shelf.path("one"))?).await?;
     let sealed = Sealed {
         until: 5,
         hash: *exported.head(),
@@ -293,6 +293,11 @@ async fn proofs_go_on_behind_what_was_sealed() -> Result<()> {
     let tree = test.platform.audit_tree(admin, Some(size)).await?;
     let inclusion = test.platform.prove_inclusion(admin, &tree, size).await?;
     let consistency = test.platform.prove_consistency(admin, &tree, old_size).await?;
+    let (mut proofs, older) = (Vec::new(), test.platform.prove_consistency(admin, &tree, 2).await?);
+    for seq in 1..=size {
+        proofs.push(test.platform.prove_inclusion(admin, &tree, seq).await?);
+    }
+    let actors: Vec<String> = entries(store).await?.iter().map(AuditEntry::actor).collect();
     shelf.seal(store, sealed, "one").await?;
     assert_eq!(test.platform.audit_tree(admin, Some(size)).await?, tree);
     assert_eq!(test.platform.prove_inclusion(admin, &tree, size).await?, inclusion);
@@ -305,6 +310,17 @@ async fn proofs_go_on_behind_what_was_sealed() -> Result<()> {
     for error in said {
         ensure!(error.to_string().contains("take the segment one"), "{error}");
     }
+    // Who has the segment makes the same proofs of what was sealed.
+    let segment = || [("one".to_owned(), BufReader::new(File::open(shelf.path("one")).expect("the segment")))];
+    for seq in 1..=size {
+        let proof = prove_entry(store, segment(), seq, size, Some(2)).await?;
+        assert_eq!((&proof.inclusion, &proof.consistency), (&proofs[usize::try_from(seq)? - 1], &Some(older.clone())));
+        assert_eq!(proof.entry.actor(), actors[usize::try_from(seq)? - 1], "with the name that stands beside the log");
+    }
+    let few = prove_entry(store, [] as [(String, &[u8]); 0], 2, size, None).await;
+    ensure!(matches!(few, Err(VerifyError::TooFewSegments { .. })), "{few:?}");
+    let beyond = prove_entry(store, segment(), 2, size + 100, None).await;
+    ensure!(matches!(beyond, Err(VerifyError::NotInTree { seq: 2, .. })), "{beyond:?}");
     assert!(test.platform.audit_entry(admin, 2).await?.is_none());
     let log = test.platform.audit_log(admin, &AuditFilter::default(), &PageRequest::first(100)).await?;
     assert_eq!(log.items.last().map(|entry| entry.seq), Some(sealed + 1));

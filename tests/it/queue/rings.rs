@@ -1,10 +1,10 @@
 //! A ring is a call, and one call only.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use redis::AsyncCommands as _;
-use vpn_core::queue::Doorbell as _;
+use vpn_core::queue::{Doorbell as _, purge_done};
 use vpn_tests::{eventually, redis as services};
 
 use super::{Recorder, Worker, bell, job, redis};
@@ -149,4 +149,29 @@ async fn two_workers_work_at_the_same_time() -> Result<()> {
         worker.stop().await?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn what_was_answered_long_ago_is_removed_and_nothing_else() -> Result<()> {
+    let sandbox = redis().await?;
+    let url = sandbox.redis()?.url();
+    let (bell, recorder, mut redis) = (bell(&sandbox)?, Recorder::new(), services::connect(&url)?);
+    let worker = Worker::start(&url, recorder.clone(), 1)?;
+    for _ in 0..3 {
+        bell.ring(job(), 1).await?;
+    }
+    eventually("all are acknowledged", || async {
+        let health = bell.health().await?;
+        Ok(recorder.ended() == 3 && health.ready == 0 && health.running == 0)
+    })
+    .await?;
+    worker.stop().await?;
+    let waiting = job();
+    bell.ring(waiting, 1).await?;
+    assert_eq!(purge_done(&mut redis, Duration::from_hours(1)).await?, 0, "none is that old");
+    assert_eq!(purge_done(&mut redis, Duration::ZERO).await?, 3);
+    assert_eq!(bell.health().await?.ready, 1);
+    let worker = Worker::start(&url, recorder.clone(), 1)?;
+    eventually("what waited is answered", || async { Ok(recorder.times_of(waiting) == 1) }).await?;
+    worker.stop().await
 }

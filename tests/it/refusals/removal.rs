@@ -7,7 +7,8 @@ use vpn_tests::{Database, World, attack::Attacker, on_every_database, told};
 
 on_every_database!(nothing_is_deleted, nothing_is_truncated, nothing_is_replaced, an_insert_does_not_become_an_update);
 
-const TABLES: [&str; 7] = ["servers", "clients", "jobs", "audit_log", "audit_head", "tokens", "profiles"];
+const TABLES: [&str; 8] =
+    ["servers", "clients", "jobs", "audit_log", "audit_head", "audit_values", "tokens", "profiles"];
 
 /// A row in every table.
 async fn full(world: World) -> Result<World> {
@@ -26,7 +27,7 @@ async fn full(world: World) -> Result<World> {
         expires_at,
     };
     tx.insert_token(&token).await?;
-    tx.commit(told(), []).await?;
+    tx.commit(told().with("reason", "a laptop was lost"), []).await?;
     Ok(world)
 }
 
@@ -114,8 +115,10 @@ async fn nothing_is_replaced(world: World) -> Result<()> {
         let entry = "SELECT seq, prev_hash, canonical, leaf_hash, at, 'mallory', action, outcome, client_id, job_id \
                      FROM audit_log WHERE seq = 1";
         attacker.refused("audit_log: must extend the head", format!("{replace} audit_log {entry}")).await?;
-        let head = "SELECT one, 0, leaf_hash FROM audit_head";
+        let head = "(one, seq, leaf_hash) SELECT one, 0, leaf_hash FROM audit_head";
         attacker.refused("audit_head: INSERT refused", format!("{replace} audit_head {head}")).await?;
+        let values = "(commitment, salt, kind, value) SELECT commitment, salt, kind, value FROM audit_values";
+        attacker.refused(&format!("audit_values: {refused}"), format!("{replace} audit_values {values}")).await?;
     }
     world.verify_log().await?;
     Ok(())

@@ -69,11 +69,13 @@ async fn the_application_cannot_take_a_guard_away(database: Database, attacks: &
 }
 
 /// What would unlock the log, in words that both databases know.
-const ATTACKS: [&str; 10] = [
+const ATTACKS: [&str; 12] = [
     "UPDATE audit_log SET actor = 'mallory' WHERE seq = 1",
     "DELETE FROM audit_log WHERE seq = 1",
     "DELETE FROM audit_head",
     "DELETE FROM audit_seals",
+    "DELETE FROM audit_values",
+    "UPDATE audit_values SET value = 'mallory'",
     "INSERT INTO audit_seals SELECT seq, seq, leaf_hash, leaf_hash, 'x', leaf_hash FROM audit_head",
     "INSERT INTO settings (name, value) VALUES ('mode', 'development')",
     "DROP TABLE audit_log",

@@ -44,7 +44,7 @@ async fn an_entry_tells_who_did_what_to_whom(world: World) -> Result<()> {
 
     let found = world.store().read().await?.audit_entry(seq).await?.context("the entry")?;
     let columns = &found.columns;
-    assert_eq!((columns.at, columns.actor.as_str(), columns.outcome.as_str()), (at, "bob", "ok"));
+    assert_eq!((columns.at, found.actor().as_str(), columns.outcome.as_str()), (at, "bob", "ok"));
     assert_eq!(columns.action, "revoke.succeeded");
     assert_eq!(columns.client_id, Some(job.client_id.to_string()));
     assert_eq!(columns.job_id, Some(job.id.to_string()));

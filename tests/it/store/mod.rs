@@ -8,6 +8,7 @@ mod job_ends;
 mod job_queue;
 mod jobs;
 mod pages;
+mod plans;
 mod profiles;
 mod races;
 mod servers;

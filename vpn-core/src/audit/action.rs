@@ -83,6 +83,8 @@ pub enum Action {
     DatabaseRestored,
     /// The oldest entries were exported, and are removed from the database from then on.
     AuditSealed,
+    /// What the log said of somebody was erased: names, words, addresses.
+    AuditErased,
     /// A VPN host was made known.
     ServerRegistered,
     /// The host key that a VPN host has to show was confirmed, or changed.
@@ -134,6 +136,11 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether values that stood beside the log may be gone behind an entry of this action.
+    pub(crate) const fn forgets(self) -> bool {
+        matches!(self, Self::AuditErased | Self::DatabaseRestored)
+    }
+
     /// All that can happen.
     pub fn all() -> impl Iterator<Item = Self> {
         let jobs = [JobKind::Provision, JobKind::Revoke].into_iter().flat_map(|kind| {
@@ -143,6 +150,7 @@ impl Action {
             Self::LogOpened,
             Self::DatabaseRestored,
             Self::AuditSealed,
+            Self::AuditErased,
             Self::ServerRegistered,
             Self::HostKeyPinned,
             Self::ServerDisabled,
@@ -178,6 +186,7 @@ impl Action {
             Self::LogOpened => "the database was set up",
             Self::DatabaseRestored => "the database was restored from a backup; what was recorded since is lost to it",
             Self::AuditSealed => "the oldest entries were exported to this file, and leave the database",
+            Self::AuditErased => "values were erased that stood beside the log; their commitments stay in it",
             Self::ServerRegistered => "a VPN host was made known, with this host key",
             Self::HostKeyPinned => "the key that a VPN host has to show was confirmed, or changed",
             Self::ServerDisabled => "nobody is let in on this VPN host any more, for now",
@@ -216,6 +225,7 @@ impl Action {
             Self::LogOpened => "log.opened",
             Self::DatabaseRestored => "database.restored",
             Self::AuditSealed => "audit.sealed",
+            Self::AuditErased => "audit.erased",
             Self::ServerRegistered => "server.registered",
             Self::HostKeyPinned => "server.key_pinned",
             Self::ServerDisabled => "server.disabled",

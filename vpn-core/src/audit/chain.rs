@@ -1,8 +1,10 @@
 //! The hash chain, and the check of it.
 
+use std::collections::HashMap;
+
 use sha2::{Digest as _, Sha256};
 
-use super::{AuditEntry, Checkpoint, Seal, Tree, seal::Seals};
+use super::{Action, AuditEntry, Checkpoint, Erasable, Seal, Tree, seal::Seals};
 
 /// A SHA-256 value.
 pub type Hash = [u8; 32];
@@ -85,6 +87,19 @@ pub enum ChainFault {
         /// How many there are.
         found: u64,
     },
+    /// Entries that were signed for are gone, and the log tells why.
+    #[error(
+        "the log was rolled back: entry {seq} tells that the database was restored from a backup, so what stood behind \
+         entry {} is lost of the {signed} entries that a checkpoint was signed for; if nobody restored it, the log was \
+         rewritten",
+        seq - 1
+    )]
+    RolledBack {
+        /// The entry that tells of it.
+        seq: i64,
+        /// How many entries were signed for.
+        signed: u64,
+    },
     /// The checkpoint is one of another log.
     #[error("the checkpoint is one of the log {theirs}, this is {ours}")]
     OtherLog {
@@ -100,6 +115,18 @@ pub enum ChainFault {
         seq: i64,
         /// The column.
         column: &'static str,
+    },
+    /// A value beside the log is not the one that the entry was written with.
+    #[error("entry {seq}: a name or text that stands beside it is not the one that it was written with")]
+    ValueChanged {
+        /// Which.
+        seq: i64,
+    },
+    /// A value that stood beside the log is gone.
+    #[error("entry {seq}: a name or text that stood beside it is gone, and no entry tells that it was erased")]
+    ValueLost {
+        /// Which.
+        seq: i64,
     },
     /// The database says of the log's beginning what the log does not say.
     #[error(
@@ -143,6 +170,10 @@ pub struct Verified {
     pub too_old: usize,
     /// How many of the entries were sealed, and taken as their record has them.
     pub sealed: i64,
+    /// How many names and texts were erased, as the log tells.
+    pub erased: usize,
+    /// How often a name or text was not in a file that was checked without its database.
+    pub left_out: usize,
 }
 
 impl Verified {
@@ -153,7 +184,8 @@ impl Verified {
     }
 }
 
-/// Checks entries as they come, in constant memory, and compares with checkpoints on the way.
+/// Checks entries as they come, and compares with checkpoints on the way, in constant memory but for the values that
+/// were erased: 40 bytes for each.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     seq: i64,
@@ -165,12 +197,49 @@ pub struct Verifier {
     /// How many were met, and the size of the last.
     met: usize,
     agreed: u64,
+    /// The first entry behind that one that tells of a restore from a backup.
+    restored: Option<i64>,
     /// How many lie behind where this began.
     too_old: usize,
     /// Where it began, if behind a seal.
     sealed: i64,
     /// Those of the database, if this reads one.
     seals: Option<Seals>,
+    values: Values,
+}
+
+/// The names and texts that entries have commitments to.
+#[derive(Clone, Debug, Default)]
+struct Values {
+    /// Whether each has to be there, or be erased as the log tells.
+    wanted: bool,
+    /// Those that were not there, and the first entry that has them.
+    missing: HashMap<Hash, i64>,
+    left_out: usize,
+    erased: usize,
+}
+
+impl Values {
+    fn take(&mut self, entry: &AuditEntry) -> Result<(), ChainFault> {
+        for commitment in entry.commitments() {
+            match entry.values.get(&commitment) {
+                Some(value) if value.commitment() != commitment => {
+                    return Err(ChainFault::ValueChanged { seq: entry.seq });
+                }
+                Some(_) => {}
+                None if self.wanted => {
+                    self.missing.entry(commitment).or_insert(entry.seq);
+                }
+                None => self.left_out += 1,
+            }
+        }
+        self.told(entry);
+        Ok(())
+    }
+
+    fn told(&mut self, entry: &AuditEntry) {
+        self.erased += entry.erased().iter().filter(|commitment| self.missing.remove(*commitment).is_some()).count();
+    }
 }
 
 impl Default for Verifier {
@@ -182,8 +251,21 @@ impl Default for Verifier {
 impl Verifier {
     /// Begins behind the entry `seq` with the hash `head`, the last of those in `tree`.
     #[must_use]
-    pub const fn from(seq: i64, head: Hash, tree: Tree) -> Self {
-        Self { seq, head, origin: None, tree, ahead: Vec::new(), met: 0, agreed: 0, too_old: 0, sealed: 0, seals: None }
+    pub fn from(seq: i64, head: Hash, tree: Tree) -> Self {
+        Self {
+            seq,
+            head,
+            origin: None,
+            tree,
+            ahead: Vec::new(),
+            met: 0,
+            agreed: 0,
+            restored: None,
+            too_old: 0,
+            sealed: 0,
+            seals: None,
+            values: Values::default(),
+        }
     }
 
     /// Begins behind the newest of these seals, and finds out whether they are what the log tells.
@@ -206,6 +288,36 @@ impl Verifier {
     /// The same, when there may be more seals than before.
     pub fn know(&mut self, seals: Vec<Seal>) {
         self.seals = Some(Seals(seals));
+    }
+
+    /// All names and texts have to be there, or be erased as the log tells.
+    #[must_use]
+    pub const fn wanting_values(mut self) -> Self {
+        self.values.wanted = true;
+        self
+    }
+
+    /// The commitments whose values were not there, and that no entry told of so far.
+    #[must_use]
+    pub fn missing_values(&self) -> Vec<Hash> {
+        self.values.missing.keys().copied().collect()
+    }
+
+    /// These were there after all.
+    pub fn found_values(&mut self, found: &HashMap<Hash, Erasable>) -> Result<(), ChainFault> {
+        for (commitment, value) in found {
+            if let Some(seq) = self.values.missing.remove(commitment)
+                && value.commitment() != *commitment
+            {
+                return Err(ChainFault::ValueChanged { seq });
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry that lies ahead tells of these erasures: it was written while this read.
+    pub fn told_of_erasure(&mut self, entry: &AuditEntry) {
+        self.values.told(entry);
     }
 
     /// Of this log, and no other.
@@ -244,6 +356,10 @@ impl Verifier {
         if *self.origin.get_or_insert_with(|| origin.clone()) != origin {
             return Err(ChainFault::Foreign { seq });
         }
+        self.values.take(entry)?;
+        if entry.columns.action == Action::DatabaseRestored.as_str() {
+            self.restored.get_or_insert(seq);
+        }
         self.seq = seq;
         self.head = entry.hash;
         self.tree.push(entry.hash);
@@ -267,9 +383,12 @@ impl Verifier {
                 continue;
             }
             if checkpoint.root != self.tree.root() {
-                return Err(ChainFault::Rewritten { from: self.agreed + 1, to: size });
+                return Err(self
+                    .rolled_back(size)
+                    .unwrap_or(ChainFault::Rewritten { from: self.agreed + 1, to: size }));
             }
             self.agreed = checkpoint.size;
+            self.restored = None;
             self.met += 1;
         }
         Ok(())
@@ -293,16 +412,25 @@ impl Verifier {
         &self.tree
     }
 
+    /// Why the log is not the one that was signed for at this size, if it says so itself.
+    fn rolled_back(&self, signed: u64) -> Option<ChainFault> {
+        self.restored.map(|seq| ChainFault::RolledBack { seq, signed })
+    }
+
     /// After the last entry: does the log end where the head row says, and where the checkpoints say?
     pub fn finish(&self, head_seq: i64, head: &Hash) -> Result<Verified, ChainFault> {
         self.ends_at(head_seq, head)?;
         if let Some(seals) = &self.seals {
             seals.finish(head_seq)?;
         }
+        if let Some(seq) = self.values.missing.values().copied().min() {
+            return Err(ChainFault::ValueLost { seq });
+        }
         let origin = self.origin.clone().unwrap_or_default();
         if let Some(checkpoint) = self.ahead.first() {
             return Err(if checkpoint.origin == origin {
-                ChainFault::Truncated { signed: checkpoint.size, found: self.tree.size() }
+                let cut = ChainFault::Truncated { signed: checkpoint.size, found: self.tree.size() };
+                self.rolled_back(checkpoint.size).unwrap_or(cut)
             } else {
                 ChainFault::OtherLog { theirs: checkpoint.origin.clone(), ours: origin }
             });
@@ -329,6 +457,8 @@ impl Verifier {
             checkpoints: self.met,
             too_old: self.too_old,
             sealed: self.sealed,
+            erased: self.values.erased,
+            left_out: self.values.left_out,
         }
     }
 }

@@ -1,18 +1,23 @@
 //! One entry: what is written, and what is read back.
 
+use std::collections::{BTreeSet, HashMap};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Action, Hash};
+use super::{
+    Action, Hash,
+    erasable::{self, Erasable, Kind},
+};
 use crate::{
-    clock::Timestamp,
+    clock::{Ambient, Timestamp},
     domain::{
         Approval, Caller, Client, ClientId, ClientStatus, Job, JobFailure, JobState, Principal, RequestId, ServerId,
     },
 };
 
-/// The version of the canonical form.
-const VERSION: u8 = 1;
+/// The version of the canonical form. In the first one, what entries say of people stood in them itself.
+const VERSION: u8 = 2;
 
 /// An entry that is about to be written.
 #[derive(Clone, Debug)]
@@ -128,13 +133,61 @@ impl Entry {
         self
     }
 
-    /// The exact bytes that are stored and hashed, and the columns beside them.
-    pub(crate) fn record(self, log: &str, at: Timestamp) -> Result<Recorded, serde_json::Error> {
+    /// What it tells of.
+    pub(crate) const fn action(&self) -> Action {
+        self.action
+    }
+
+    /// Puts commitments in the place of the texts that it tells, and gives the texts.
+    pub(crate) fn take_texts(&mut self, ambient: &Ambient) -> Vec<Erasable> {
+        let mut taken = Vec::new();
+        erasable::visit(self.action, &mut self.detail, &mut |kind, text| {
+            if kind == Kind::Text {
+                let value = Erasable::new(std::mem::take(text), ambient);
+                *text = erasable::mark(&value.commitment());
+                taken.push(value);
+            }
+        });
+        taken
+    }
+
+    /// The names of people in it.
+    pub(crate) fn people(&mut self) -> BTreeSet<String> {
+        let mut people = BTreeSet::from([self.actor.as_str().to_owned()]);
+        erasable::visit(self.action, &mut self.detail, &mut |kind, name| {
+            if kind == Kind::Person {
+                people.insert(name.clone());
+            }
+        });
+        people.retain(|name| erasable::is_a_person(name));
+        people
+    }
+
+    /// Which client it is about, if any.
+    pub(crate) fn about_client(&self) -> Option<String> {
+        let told = || self.detail.get("clientId").and_then(Value::as_str).map(str::to_owned);
+        self.client.map(|(id, _)| id.to_string()).or_else(told)
+    }
+
+    /// The exact bytes that are stored and hashed, and the columns beside them. Every name in it is told by the
+    /// commitment that `people` has for it.
+    pub(crate) fn record(
+        mut self,
+        log: &str,
+        at: Timestamp,
+        people: &HashMap<String, Hash>,
+    ) -> Result<Recorded, serde_json::Error> {
+        let told = |name: &str| people.get(name).map_or_else(|| name.to_owned(), erasable::mark);
+        erasable::visit(self.action, &mut self.detail, &mut |kind, name| {
+            if kind == Kind::Person {
+                *name = told(name);
+            }
+        });
         let canonical = Canonical {
             v: VERSION,
             log: log.to_owned(),
             at: at.to_string(),
-            actor: self.actor.as_str().to_owned(),
+            actor: told(self.actor.as_str()),
             token: self.token,
             request: self.request.map(|id| id.to_string()),
             action: self.action.as_str().to_owned(),
@@ -196,7 +249,7 @@ impl Canonical {
 pub struct Columns {
     /// When it happened, by the database's clock.
     pub at: Timestamp,
-    /// Who did it.
+    /// Who did it: a name of the platform's own, or the commitment to somebody's. [`AuditEntry::actor`] has the name.
     pub actor: String,
     /// What was done, `noun.verb`.
     pub action: String,
@@ -228,6 +281,8 @@ pub struct AuditEntry {
     pub canonical: Vec<u8>,
     /// What is kept beside them.
     pub columns: Columns,
+    /// What it says of people, by commitment, as far as it is not erased.
+    pub values: HashMap<Hash, Erasable>,
 }
 
 impl AuditEntry {
@@ -236,7 +291,24 @@ impl AuditEntry {
     pub(crate) fn without_columns(seq: i64, previous_hash: Hash, hash: Hash, canonical: Vec<u8>) -> Option<Self> {
         let said: Canonical = serde_json::from_slice(&canonical).ok()?;
         let columns = said.columns(said.at.parse().ok()?);
-        Some(Self { seq, previous_hash, hash, canonical, columns })
+        Some(Self { seq, previous_hash, hash, canonical, columns, values: HashMap::new() })
+    }
+
+    /// What it says of people: the commitments, each once. Those that `values` lacks are erased.
+    #[must_use]
+    pub fn commitments(&self) -> Vec<Hash> {
+        erasable::commitments(&self.canonical)
+    }
+
+    fn shown(&self, commitment: &Hash) -> String {
+        self.values.get(commitment).map_or_else(|| erasable::erased(commitment), |known| known.value.clone())
+    }
+
+    /// Who did it; `erased:` and 64 hexadecimal digits, the same in all entries of that name, once the name is erased.
+    #[must_use]
+    pub fn actor(&self) -> String {
+        let actor = &self.columns.actor;
+        erasable::marked(actor).map_or_else(|| actor.clone(), |commitment| self.shown(&commitment))
     }
 
     fn parsed(&self) -> Option<Canonical> {
@@ -261,10 +333,23 @@ impl AuditEntry {
         wrong.map_or(Ok(said.log), Err)
     }
 
-    /// What is told beside the columns.
+    /// What is told beside the columns. In the place of what was erased stands `erased:` and its commitment.
     #[must_use]
     pub fn detail(&self) -> Map<String, Value> {
-        self.parsed().map(|canonical| canonical.detail).unwrap_or_default()
+        let Some(Canonical { v, mut detail, .. }) = self.parsed() else { return Map::new() };
+        // Words of the first version may look like a commitment.
+        if v > 1 {
+            detail.values_mut().for_each(|value| erasable::reveal(value, &|commitment| self.shown(commitment)));
+        }
+        detail
+    }
+
+    /// The commitments that it tells were erased.
+    pub(super) fn erased(&self) -> Vec<Hash> {
+        let told = if self.columns.action == Action::AuditErased.as_str() { self.parsed() } else { None };
+        let named = told.and_then(|mut said| said.detail.remove("commitments"));
+        let named = named.as_ref().and_then(Value::as_array).into_iter().flatten();
+        named.filter_map(Value::as_str).filter_map(erasable::commitment).collect()
     }
 
     /// The job as it was after the change, if the entry is about one.
@@ -303,12 +388,12 @@ mod tests {
                 let at = Timestamp::from_micros(seq);
                 let recorded =
                     Entry::by_anonymous(RequestId::generate(&Ambient::system()), Action::AuthenticationRefused)
-                        .with("reason", "no token")
-                        .record("log.example", at)
+                        .with("why", "no token")
+                        .record("log.example", at, &HashMap::new())
                         .expect("canonical JSON");
                 let hash = leaf_hash(seq, &previous_hash, &recorded.bytes);
-                let entry =
-                    AuditEntry { seq, previous_hash, hash, canonical: recorded.bytes, columns: recorded.columns };
+                let Recorded { bytes: canonical, columns } = recorded;
+                let entry = AuditEntry { seq, previous_hash, hash, canonical, columns, values: HashMap::new() };
                 previous_hash = hash;
                 entry
             })

@@ -2,16 +2,21 @@
 //!
 //! The first line tells the hash of the entry before and the roots of the perfect subtrees over all
 //! entries before, so that a part of the log leads to the same roots as the whole. The last line tells
-//! where it ends, so that a file that was cut short is noticed.
+//! where it ends, so that a file that was cut short is noticed. What entries say of people stands beside each, if it is
+//! in the file at all; without it, the file proves the same.
 
-use std::io::{self, BufRead, Read as _, Write};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{self, BufRead, Read as _, Write},
+};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{AuditEntry, ChainFault, Checkpoint, Hash, Tree, Verified, Verifier};
+use super::{AuditEntry, ChainFault, Checkpoint, Erasable, Hash, Tree, Verified, Verifier, commitment};
 
-/// Names the format, and its version.
-const FORMAT: &str = "vpn-audit-export/1";
+/// Names the format, and its version. The first one has no values.
+const FORMAT: &str = "vpn-audit-export/2";
+const FORMATS: [&str; 2] = ["vpn-audit-export/1", FORMAT];
 /// The longest line that is read, in bytes.
 const MAX_LINE: u64 = 4 * 1024 * 1024;
 
@@ -33,6 +38,16 @@ struct Line {
     previous_hash: String,
     hash: String,
     canonical: String,
+    /// By commitment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    values: BTreeMap<String, ValueMark>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ValueMark {
+    salt: String,
+    value: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -70,15 +85,25 @@ pub enum ExportError {
     Fault(#[from] ChainFault),
 }
 
+/// Whether an export has what its entries say of people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// As far as it is not erased.
+    Named,
+    /// Only commitments: nothing will ever have to be erased from the file.
+    Nameless,
+}
+
 /// Writes an export.
 #[derive(Debug)]
 pub struct Exporter<W> {
     out: W,
+    naming: Naming,
 }
 
 impl<W: Write> Exporter<W> {
     /// Begins behind what `before` has checked.
-    pub fn begin(mut out: W, log: &str, before: &Verifier) -> io::Result<Self> {
+    pub fn begin(mut out: W, log: &str, before: &Verifier, naming: Naming) -> io::Result<Self> {
         let opening = Opening {
             format: FORMAT.to_owned(),
             log: log.to_owned(),
@@ -87,17 +112,20 @@ impl<W: Write> Exporter<W> {
             tree: before.tree().roots().iter().map(hex::encode).collect(),
         };
         put(&mut out, &opening)?;
-        Ok(Self { out })
+        Ok(Self { out, naming })
     }
 
     /// One more entry.
     pub fn entry(&mut self, entry: &AuditEntry) -> io::Result<()> {
+        let named = entry.values.iter().filter(|_| self.naming == Naming::Named);
+        let mark = |value: &Erasable| ValueMark { salt: hex::encode(value.salt), value: value.value.clone() };
         let line = Line {
             seq: entry.seq.to_string(),
             previous_hash: hex::encode(entry.previous_hash),
             hash: hex::encode(entry.hash),
             canonical: String::from_utf8(entry.canonical.clone())
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
+            values: named.map(|(commitment, value)| (hex::encode(commitment), mark(value))).collect(),
         };
         put(&mut self.out, &line)
     }
@@ -127,31 +155,40 @@ pub fn verify_export(
     let mut lines = Lines { file, number: 0, text: Vec::new() };
     let mut verifier = lines.opening()?;
     verifier.expect(checkpoints)?;
-    lines.entries(&mut verifier)?;
+    lines.entries(&mut verifier, &mut |_| {})?;
     Ok(verifier.finish(verifier.seq(), verifier.head())?)
 }
 
-/// Goes on with an export that begins where `verifier` is.
-pub fn follow_export(file: impl BufRead, verifier: &mut Verifier) -> Result<(), ExportError> {
+/// Goes on with an export that begins where `verifier` is; `each` sees every entry that was found whole.
+pub fn follow_export(
+    file: impl BufRead,
+    verifier: &mut Verifier,
+    each: &mut impl FnMut(&AuditEntry),
+) -> Result<(), ExportError> {
     let mut lines = Lines { file, number: 0, text: Vec::new() };
     let begins = lines.opening()?;
     if (begins.seq(), begins.head(), begins.tree()) != (verifier.seq(), verifier.head(), verifier.tree()) {
         return Err(ExportError::Elsewhere { begins: begins.seq() + 1, wanted: verifier.seq() + 1 });
     }
-    lines.entries(verifier)
+    lines.entries(verifier, each)
 }
 
 fn begin(opening: Opening) -> Option<Verifier> {
     let seq: i64 = opening.after.parse().ok().filter(|seq| *seq >= 0)?;
     let roots = opening.tree.iter().map(|root| hash(root)).collect::<Option<_>>()?;
     let tree = Tree::restore(seq.unsigned_abs(), roots)?;
-    (opening.format == FORMAT).then_some(())?;
+    FORMATS.contains(&&*opening.format).then_some(())?;
     Some(Verifier::from(seq, hash(&opening.hash)?, tree).of_log(opening.log))
 }
 
 fn entry(line: Line) -> Option<AuditEntry> {
-    let seq = line.seq.parse().ok()?;
-    AuditEntry::without_columns(seq, hash(&line.previous_hash)?, hash(&line.hash)?, line.canonical.into_bytes())
+    let (seq, previous_hash) = (line.seq.parse().ok()?, hash(&line.previous_hash)?);
+    let entry = AuditEntry::without_columns(seq, previous_hash, hash(&line.hash)?, line.canonical.into_bytes())?;
+    let value = |(digits, mark): (String, ValueMark)| {
+        Some((commitment(&digits)?, Erasable { salt: hash(&mark.salt)?, value: mark.value }))
+    };
+    let values = line.values.into_iter().map(value).collect::<Option<HashMap<_, _>>>()?;
+    Some(AuditEntry { values, ..entry })
 }
 
 fn hash(text: &str) -> Option<Hash> {
@@ -181,7 +218,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// All entries and the end.
-    fn entries(&mut self, verifier: &mut Verifier) -> Result<(), ExportError> {
+    fn entries(&mut self, verifier: &mut Verifier, each: &mut impl FnMut(&AuditEntry)) -> Result<(), ExportError> {
         loop {
             let is_entry = self.next()?.then(|| self.text.starts_with(b"{\"seq\""));
             match is_entry {
@@ -189,6 +226,7 @@ impl<R: BufRead> Lines<R> {
                 Some(true) => {
                     let entry = entry(self.parse()?).ok_or_else(|| self.wrong("this is no entry"))?;
                     verifier.take(&entry)?;
+                    each(&entry);
                 }
                 Some(false) => break,
             }

@@ -10,7 +10,8 @@
 //!            "head":{"seq":42,"hash":"…"},"profileKeys":["…"]}}
 //! {"table":"settings","row":{"name":"log_origin","value":"vpn-audit/…"}}
 //! …                               servers; clients, each with its jobs and its profile; tokens;
-//! …                               idempotency keys; the audit log's seals, and its entries behind them
+//! …                               idempotency keys; what entries of the audit log say of people; its seals,
+//!                                 and its entries behind them
 //! {"end":{"lines":1234,"sha256":"…"}}
 //! ```
 //!
@@ -24,6 +25,9 @@
 //! not in it**: keep that with your secrets; `profileKeys` names the keys, by their public ids, that the
 //! sealed profiles need. The checksum finds damage, not forgery: of all rows, only those of the audit log
 //! prove themselves. Keep backups where nobody can write who may not change the database.
+//!
+//! Names and texts that were erased from the audit log are in every backup that is older, and come back with it:
+//! erase them once more after a restore, with the list that `audit erase` gave.
 //!
 //! # What a restore does
 //!

@@ -174,6 +174,12 @@ impl Replay {
                 self.tx.replay_token(row).await?;
             }
             Table::Approvals => self.tx.replay_approval(row).await?,
+            Table::AuditValues => {
+                if !row.is_what_was_committed_to() {
+                    return Err(BackupError::damaged(line, "is not what the audit log has a commitment to"));
+                }
+                self.tx.replay_plain(table, row).await?;
+            }
             Table::AuditSeals => {
                 let seal = row.as_seal().ok_or_else(|| BackupError::damaged(line, "is no seal of an audit log"))?;
                 self.tx.replay_plain(table, row).await?;

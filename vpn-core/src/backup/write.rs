@@ -59,7 +59,14 @@ pub async fn write(store: &Store, out: &mut (impl Write + Send)) -> Result<Writt
     lines.table(&mut snapshot, Table::Servers).await?;
     lines.clients(&mut snapshot, true).await?;
     lines.clients(&mut snapshot, false).await?;
-    for table in [Table::Tokens, Table::Approvals, Table::IdempotencyKeys, Table::AuditSeals, Table::AuditLog] {
+    for table in [
+        Table::Tokens,
+        Table::Approvals,
+        Table::IdempotencyKeys,
+        Table::AuditValues,
+        Table::AuditSeals,
+        Table::AuditLog,
+    ] {
         lines.table(&mut snapshot, table).await?;
     }
     let end = lines.tally.clone().end();

@@ -21,6 +21,8 @@ use crate::domain::JobId;
 pub use bell::{Bell, Doorbell, QueueError};
 pub use upkeep::QueueHealth;
 #[cfg(feature = "worker")]
+pub use upkeep::purge_done;
+#[cfg(feature = "worker")]
 pub use worker::{Handler, WorkerOptions, answer_rings};
 
 /// How many rings may be in Redis at once: about 8,000 due ones would brick the library's fetch.

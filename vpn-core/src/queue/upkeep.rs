@@ -48,7 +48,9 @@ pub(super) async fn health(redis: &mut ConnectionManager, config: &Config) -> Re
 }
 
 #[cfg(feature = "worker")]
-pub(super) use worker::{purge_done, release};
+pub use worker::purge_done;
+#[cfg(feature = "worker")]
+pub(super) use worker::release;
 
 #[cfg(feature = "worker")]
 mod worker {
@@ -57,6 +59,8 @@ mod worker {
     use apalis::prelude::WorkerContext;
     use apalis_redis::Config;
     use redis::{RedisResult, Script, aio::ConnectionManager};
+
+    use crate::queue::config;
 
     static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("release.lua")));
     static PURGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("purge.lua")));
@@ -78,13 +82,10 @@ mod worker {
             .await
     }
 
-    /// Removes tasks that were done more than `older_than` ago, at most 500 of them. About 770 bytes
-    /// each would stay for ever otherwise; the library's `vacuum` deletes data of tasks that wait.
-    pub(crate) async fn purge_done(
-        redis: &mut ConnectionManager,
-        config: &Config,
-        older_than: Duration,
-    ) -> RedisResult<i64> {
+    /// Removes rings that were answered more than `older_than` ago, at most 500 of them, and says how many. About
+    /// 770 bytes each would stay for ever otherwise; the library's `vacuum` deletes data of tasks that wait.
+    pub async fn purge_done(redis: &mut ConnectionManager, older_than: Duration) -> RedisResult<i64> {
+        let config = config();
         PURGE
             .key(config.done_jobs_set())
             .key(config.job_data_hash())
@@ -92,46 +93,5 @@ mod worker {
             .arg(older_than.as_secs())
             .invoke_async(redis)
             .await
-    }
-}
-
-#[cfg(all(test, feature = "worker", feature = "sandbox"))]
-mod tests {
-    use std::time::Duration;
-
-    use redis::AsyncCommands as _;
-
-    use super::purge_done;
-    use crate::{
-        queue::config,
-        sandbox::{Options, Sandbox},
-    };
-
-    #[tokio::test]
-    async fn what_was_done_long_ago_is_removed_and_nothing_else() {
-        let sandbox = Sandbox::start(Options::redis()).await.expect("a sandbox");
-        let client = redis::Client::open(sandbox.redis().expect("Redis").url()).expect("a URL");
-        let mut redis = client.get_connection_manager().await.expect("a connection");
-        let config = config();
-        let (now, _): (u64, u64) = redis::cmd("TIME").query_async(&mut redis).await.expect("the time");
-        // The third waits; it is in no set of what is done.
-        for (id, done_at) in [("old", now - 100), ("fresh", now - 10), ("waiting", 0)] {
-            let _: () = redis.hset(config.job_data_hash(), id, "{}").await.expect("a payload");
-            let meta = format!("{}:{id}", config.job_meta_hash());
-            let _: () = redis.hset(&meta, "done_at", done_at).await.expect("metadata");
-            if done_at > 0 {
-                let _: () = redis.sadd(config.done_jobs_set(), id).await.expect("done");
-            }
-        }
-        let removed = purge_done(&mut redis, &config, Duration::from_secs(50)).await.expect("purged");
-        assert_eq!(removed, 1);
-        let mut left: Vec<String> = redis.hkeys(config.job_data_hash()).await.expect("payloads");
-        left.sort();
-        assert_eq!(left, ["fresh", "waiting"]);
-        let done: Vec<String> = redis.smembers(config.done_jobs_set()).await.expect("done");
-        assert_eq!(done, ["fresh"]);
-        let meta: Vec<String> = redis.keys(format!("{}:*", config.job_meta_hash())).await.expect("metadata");
-        assert_eq!(meta.len(), 2);
-        sandbox.stop().await.expect("stopped");
     }
 }

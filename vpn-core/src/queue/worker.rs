@@ -55,7 +55,7 @@ pub async fn answer_rings(
     let shared = Shared { handler, tracker: TaskTracker::new() };
     let (wake, wakes) = watch::channel(0);
     let listener = tokio::spawn(listen(url.to_owned(), wake, stop.clone()));
-    let upkeep = tokio::spawn(purge_from_time_to_time(redis.clone(), config.clone(), stop.clone()));
+    let upkeep = tokio::spawn(purge_from_time_to_time(redis.clone(), stop.clone()));
     let mut backoff = Backoff::default();
     // One limit for all that has to end, counted from when the worker was told to stop.
     let mut limit = None;
@@ -179,10 +179,10 @@ async fn listen(url: String, wake: watch::Sender<u64>, stop: CancellationToken) 
     }
 }
 
-async fn purge_from_time_to_time(mut redis: ConnectionManager, config: Config, stop: CancellationToken) {
+async fn purge_from_time_to_time(mut redis: ConnectionManager, stop: CancellationToken) {
     while !stop.is_cancelled() {
         pause(Duration::from_secs(30), &stop).await;
-        if let Err(error) = upkeep::purge_done(&mut redis, &config, KEEP_DONE).await {
+        if let Err(error) = upkeep::purge_done(&mut redis, KEEP_DONE).await {
             tracing::debug!(%error, "done tasks could not be removed from Redis");
         }
     }

@@ -51,8 +51,9 @@ use crate::{
 
 pub use approvals::{Awaited, SeenApproval, TwoPersonRule};
 pub use audit::{
-    AuditTree, Checkpointer, Rhythm, SealError, SealPlan, SealUpTo, VerifyError, export_audit_log, finish_sealing,
-    plan_seal, seal_audit_log, verify_audit_log, verify_audit_log_against, verify_audit_log_with_segments,
+    AuditTree, Checkpointer, EntryProof, EraseError, Erasure, Rhythm, SealError, SealPlan, SealUpTo, VerifyError,
+    erase_values, export_audit_log, finish_sealing, plan_erasure, plan_seal, prove_entry, seal_audit_log,
+    verify_audit_log, verify_audit_log_against, verify_audit_log_with_segments,
 };
 pub use clients::CreateClient;
 pub use health::{Health, HealthCheck, HealthStatus};

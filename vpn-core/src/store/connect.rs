@@ -5,7 +5,7 @@ use std::{sync::Once, time::Duration};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{Any, AnyConnection, AnyPool, Executor as _, migrate::Migrator, pool::PoolOptions};
 
-use super::{Dialect, Store, StoreError};
+use super::{Dialect, Store, StoreError, values::Names};
 use crate::audit::{Action, Entry};
 
 /// Names this log in every entry, so that entries of two logs cannot be mixed.
@@ -86,7 +86,7 @@ impl Store {
                 })
             })
             .connect_lazy(&url)?;
-        Ok(Self { pool, dialect })
+        Ok(Self { pool, dialect, names: Names::default() })
     }
 
     /// Brings the schema up to date and, the first time, opens the audit log. Several processes may do

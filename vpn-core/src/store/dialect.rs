@@ -43,6 +43,15 @@ impl Dialect {
         }
     }
 
+    /// What asks for the plan of a query, and in which column of the answer it is, as text.
+    pub(super) const fn explain(self) -> (&'static str, usize) {
+        match self {
+            Self::Sqlite => ("EXPLAIN QUERY PLAN", 3),
+            Self::Postgres => ("EXPLAIN", 0),
+            Self::MySql => ("EXPLAIN FORMAT=JSON", 0),
+        }
+    }
+
     /// Microseconds since the epoch, now, by the database's clock.
     pub(super) const fn now(self) -> &'static str {
         match self {

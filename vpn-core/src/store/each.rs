@@ -41,7 +41,15 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         page: &PageRequest<i64>,
     ) -> Result<HashMap<ClientId, Page<AuditEntry>>, StoreError> {
         let lists = Lists { columns: audit::ENTRY, table: "audit_log", owner: "client_id", key: "seq" };
-        self.page_of_each(&lists, ids, page, audit::entry).await
+        let mut pages = self.page_of_each(&lists, ids, page, audit::entry).await?;
+        let found = pages.values_mut().flat_map(|page| std::mem::take(&mut page.items)).collect();
+        for entry in self.with_values(found).await? {
+            let owner = entry.columns.client_id.as_deref().and_then(|id| id.parse().ok());
+            if let Some(page) = owner.and_then(|owner: ClientId| pages.get_mut(&owner)) {
+                page.items.push(entry);
+            }
+        }
+        Ok(pages)
     }
 
     /// This page of each server's clients.

@@ -26,6 +26,7 @@ mod servers;
 mod settings;
 mod tallies;
 mod tokens;
+mod values;
 
 use std::ops::{Deref, DerefMut};
 
@@ -49,6 +50,7 @@ pub use profiles::{NewProfile, StoredProfile};
 pub use servers::NewServer;
 pub use tallies::JobTally;
 pub use tokens::{NewToken, StoredToken, TokenFilter};
+pub use values::StoredValue;
 
 /// How many keys one statement names; more than a page of any list.
 const KEYS_AT_ONCE: usize = 200;
@@ -58,6 +60,7 @@ const KEYS_AT_ONCE: usize = 200;
 pub struct Store {
     pool: AnyPool,
     dialect: Dialect,
+    names: values::Names,
 }
 
 /// A connection with the queries on it. Reads on a [`Reader`]; a [`Tx`] has them too.
@@ -75,6 +78,7 @@ pub type Reader = Handle<PoolConnection<Any>>;
 pub struct Tx {
     handle: Handle<Transaction<'static, Any>>,
     at: Timestamp,
+    names: values::Names,
 }
 
 impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
@@ -153,7 +157,7 @@ impl Store {
         let conn = begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??;
         let mut handle = Handle { conn, dialect: self.dialect };
         let at = handle.now().await?;
-        Ok(Tx { handle, at })
+        Ok(Tx { handle, at, names: self.names.clone() })
     }
 
     /// Which database this is.
@@ -188,7 +192,8 @@ impl Tx {
         more: impl IntoIterator<Item = Entry> + Send,
     ) -> Result<i64, StoreError> {
         let more: Vec<Entry> = more.into_iter().collect();
-        let last = self.append(std::iter::once(first).chain(more).collect()).await?;
+        // On the heap, or the future of everything that commits would be as large.
+        let last = Box::pin(self.append(std::iter::once(first).chain(more).collect())).await?;
         self.handle.conn.commit().await.map_err(StoreError::of_commit)?;
         Ok(last)
     }

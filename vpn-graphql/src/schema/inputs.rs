@@ -82,7 +82,7 @@ pub(super) struct AuditFilter {
     client_id: Option<ID>,
     /// About this job.
     job_id: Option<ID>,
-    /// Done by this principal.
+    /// Done by this principal; once the name was erased, as `actor` of an entry has it: `erased:…`.
     actor: Option<String>,
     /// Of this action, such as `client.created`.
     action: Option<String>,

@@ -27,6 +27,7 @@ export default [
             types: [
               'AuditTree',
               'Certificate',
+              'ErasableValue',
               'Health',
               'HealthCheck',
               'HealthWarning',

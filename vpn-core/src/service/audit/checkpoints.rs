@@ -49,7 +49,7 @@ impl Checkpointer {
     /// Nothing is signed unseen: where entries were sealed that none of the earlier checkpoints covers, the
     /// log cannot be compared with any.
     async fn begun(&self) -> Result<Verifier, VerifyError> {
-        let mut verifier = begin(&mut self.store.read().await?).await?;
+        let mut verifier = begin(&mut self.store.read().await?).await?.wanting_values();
         if self.signed > 0 && self.signed < verifier.seq().unsigned_abs() {
             let seen = i64::try_from(self.signed).unwrap_or(i64::MAX);
             return Err(VerifyError::SealedUnseen { until: verifier.seq(), seen });

@@ -1,7 +1,9 @@
 //! The audit log: reading it, checking it, signing for it, proving it, taking it elsewhere.
 
 mod checkpoints;
+mod erase;
 mod proofs;
+mod prove;
 mod seal;
 mod verify;
 
@@ -16,8 +18,10 @@ use crate::{
 };
 
 pub use checkpoints::{Checkpointer, Rhythm};
+pub use erase::{EraseError, Erasure, erase_values, plan_erasure};
 pub use proofs::AuditTree;
 pub(super) use proofs::Tiles;
+pub use prove::{EntryProof, prove_entry};
 pub use seal::{SealError, SealPlan, SealUpTo, finish_sealing, plan_seal, seal_audit_log};
 pub use verify::{
     VerifyError, export_audit_log, verify_audit_log, verify_audit_log_against, verify_audit_log_with_segments,

@@ -85,7 +85,7 @@ async fn kept(reader: &mut Reader, argument: &'static str, size: u64) -> Result<
         argument,
         format!(
             "this is about entries that were sealed: take the segment {file}, which ends with entry {until} and proves \
-             itself, or ask about what is behind entry {newest}"
+             itself, or run `vpn-graphql audit prove` with the segments, or ask about what is behind entry {newest}"
         ),
     ))
 }

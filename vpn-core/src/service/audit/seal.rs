@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::verify::{VerifyError, begin, export_audit_log, verify_audit_log_against};
 use crate::{
-    audit::{Action, Checkpoint, Entry, ExportError, Hash, Seal, Sealed, follow_export},
+    audit::{Action, Checkpoint, Entry, ExportError, Hash, Naming, Seal, Sealed, follow_export},
     backup::Temporary,
     clock::Timestamp,
     domain::Caller,
@@ -139,7 +139,8 @@ pub async fn seal_audit_log(store: &Store, caller: &Caller, plan: &SealPlan) -> 
     let fails = |act| move |source| SealError::File { act, path: plan.file.clone(), source };
     if !plan.file.exists() {
         let temporary = Temporary::create(&plan.file).map_err(fails("creating a file beside"))?;
-        export_audit_log(store, None, Some(plan.until), BufWriter::new(&temporary.file)).await?;
+        let out = BufWriter::new(&temporary.file);
+        export_audit_log(store, None, Some(plan.until), Naming::Nameless, out).await?;
         temporary.publish(&plan.file).map_err(fails("writing"))?;
     }
     let sealed = read_back(store, plan).await?;
@@ -166,7 +167,7 @@ async fn read_back(store: &Store, plan: &SealPlan) -> Result<Sealed, SealError> 
     file.sync_all().map_err(fails)?;
     let mut reader = store.read().await?;
     let mut verifier = begin(&mut reader).await?;
-    follow_export(BufReader::new(file), &mut verifier)?;
+    follow_export(BufReader::new(file), &mut verifier, &mut |_| {})?;
     let last = reader.audit_entry(plan.until).await?;
     if verifier.seq() != plan.until || last.map(|entry| entry.hash) != Some(*verifier.head()) {
         return Err(SealError::OtherFile { path: plan.file.clone(), after: plan.after, until: plan.until });

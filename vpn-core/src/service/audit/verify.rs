@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Write};
 
 use crate::{
     audit::{
-        AuditEntry, ChainFault, Checkpoint, ExportError, Exporter, Seal, Verified, Verifier, follow_export,
+        AuditEntry, ChainFault, Checkpoint, ExportError, Exporter, Naming, Seal, Verified, Verifier, follow_export,
         note::NoteError,
     },
     store::{Head, Reader, Store, StoreError},
@@ -49,6 +49,22 @@ pub enum VerifyError {
         /// How many entries were sealed.
         until: i64,
     },
+    /// There is no such proof.
+    #[error("entry {seq} is not in the tree over the first {size} entries, or the log has not so many")]
+    NotInTree {
+        /// Which entry.
+        seq: u64,
+        /// How many there should be.
+        size: u64,
+    },
+    /// There is no such proof, either.
+    #[error("the tree over the first {size} entries continues none of {old}: give a size from 1 to {size}")]
+    NoOlderTree {
+        /// How many there should have been.
+        old: u64,
+        /// How many there are.
+        size: u64,
+    },
     /// What was asked for has left the database.
     #[error("the first {until} entries were sealed: they are in {file} and the segments before it, not here")]
     Sealed {
@@ -81,7 +97,7 @@ impl VerifyError {
     }
 }
 
-/// Checks the whole log, in constant memory.
+/// Checks the whole log, and that what stands beside it is what it was written with, in constant memory.
 pub async fn verify_audit_log(store: &Store) -> Result<Verified, VerifyError> {
     verify_audit_log_against(store, []).await
 }
@@ -92,7 +108,7 @@ pub async fn verify_audit_log_against(
     store: &Store,
     checkpoints: impl IntoIterator<Item = Checkpoint> + Send,
 ) -> Result<Verified, VerifyError> {
-    let mut verifier = begin(&mut store.read().await?).await?;
+    let mut verifier = begin(&mut store.read().await?).await?.wanting_values();
     verifier.expect(checkpoints)?;
     catch_up(store, &mut verifier).await
 }
@@ -104,27 +120,41 @@ pub async fn verify_audit_log_with_segments(
     segments: impl IntoIterator<Item = (String, impl BufRead)> + Send,
     checkpoints: impl IntoIterator<Item = Checkpoint> + Send,
 ) -> Result<Verified, VerifyError> {
-    let mut reader = store.read().await?;
+    let mut verifier = follow_segments(&mut store.read().await?, segments, checkpoints, &mut |_| {}).await?;
+    catch_up(store, &mut verifier).await
+}
+
+/// Checks all segments, which have to reach to the end of the sealed entries; `each` sees every entry of theirs.
+pub(super) async fn follow_segments(
+    reader: &mut Reader,
+    segments: impl IntoIterator<Item = (String, impl BufRead)> + Send,
+    checkpoints: impl IntoIterator<Item = Checkpoint> + Send,
+    each: &mut (impl FnMut(&AuditEntry) + Send),
+) -> Result<Verifier, VerifyError> {
     let seals = reader.audit_seals().await?;
     let until = seals.last().map_or(0, |seal| seal.sealed.until);
-    let mut verifier = Verifier::default().knowing(seals).of_log(reader.audit_origin().await?);
-    drop(reader);
+    let mut verifier = Verifier::default().knowing(seals).of_log(reader.audit_origin().await?).wanting_values();
     verifier.expect(checkpoints)?;
     for (name, file) in segments {
-        follow_export(file, &mut verifier).map_err(|source| VerifyError::Segment { name, source })?;
+        follow_export(file, &mut verifier, each).map_err(|source| VerifyError::Segment { name, source })?;
+        // A segment has no values: they stand in the database, for sealed entries too.
+        let found = reader.audit_values(&verifier.missing_values()).await?;
+        verifier.found_values(&found)?;
     }
     if verifier.seq() < until {
         return Err(VerifyError::TooFewSegments { end: verifier.seq(), until });
     }
-    catch_up(store, &mut verifier).await
+    Ok(verifier)
 }
 
 /// Writes the entries behind `after`, or all that are in the database, as JSON Lines, up to the present
-/// end or to `until`; all of the log up to there is checked on the way.
+/// end or to `until`; all of the log up to there is checked on the way. Without names, the file holds nothing that
+/// could have to be erased.
 pub async fn export_audit_log(
     store: &Store,
     after: Option<i64>,
     until: Option<i64>,
+    naming: Naming,
     out: impl Write + Send,
 ) -> Result<Verified, VerifyError> {
     let mut reader = store.read().await?;
@@ -138,7 +168,7 @@ pub async fn export_audit_log(
         return Err(VerifyError::Sealed { until: sealed.until, file: sealed.file });
     }
     read(&mut reader, &mut verifier, after.unwrap_or(0).min(last), |_| Ok(())).await?;
-    let mut exporter = Exporter::begin(out, &origin, &verifier)?;
+    let mut exporter = Exporter::begin(out, &origin, &verifier, naming)?;
     read(&mut reader, &mut verifier, last, |entry| exporter.entry(entry)).await?;
     if verifier.seq() != last {
         return Err(ChainFault::Cut { expected: last, found: verifier.seq() }.into());
@@ -183,6 +213,12 @@ pub(super) async fn catch_up(store: &Store, verifier: &mut Verifier) -> Result<V
         seen(verifier, &seals)?;
     }
     found?;
+    if !verifier.missing_values().is_empty() {
+        // What was erased while this read is told of behind the end that it read to.
+        for entry in reader.audit_erasures_after(head.seq).await? {
+            verifier.told_of_erasure(&entry);
+        }
+    }
     Ok(verifier.finish(head.seq, &head.hash)?)
 }
 
@@ -195,7 +231,7 @@ fn seen(verifier: &Verifier, seals: &[Seal]) -> Result<(), VerifyError> {
     }
 }
 
-async fn read(
+pub(super) async fn read(
     reader: &mut Reader,
     verifier: &mut Verifier,
     last: i64,

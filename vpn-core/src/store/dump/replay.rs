@@ -2,6 +2,8 @@
 //! none of them is switched off: each row is written as it began and led through legal transitions to
 //! where it was.
 
+use std::collections::HashMap;
+
 use super::tables::{Kind, Row, Table};
 use crate::{
     audit::AuditEntry,
@@ -246,6 +248,7 @@ impl Row {
                 client_id: optional("client_id"),
                 job_id: optional("job_id"),
             },
+            values: HashMap::new(),
         })
     }
 }

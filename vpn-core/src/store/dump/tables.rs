@@ -31,6 +31,8 @@ pub enum Table {
     Approvals,
     /// Idempotency keys.
     IdempotencyKeys,
+    /// What entries of the audit log say of people.
+    AuditValues,
     /// Which of its entries were sealed.
     AuditSeals,
     /// The audit log.
@@ -144,6 +146,13 @@ const IDEMPOTENCY_KEYS: Columns = &[
     ("approval_id", Kind::Text),
     ("created_at", Kind::Int),
 ];
+const AUDIT_VALUES: Columns = &[
+    ("commitment", Kind::Text),
+    ("salt", Kind::Bytes),
+    ("kind", Kind::Text),
+    ("value", Kind::Text),
+    ("client_id", Kind::Text),
+];
 const AUDIT_SEALS: Columns = &[
     ("until_seq", Kind::Int),
     ("told_by", Kind::Int),
@@ -167,7 +176,7 @@ const AUDIT_LOG: Columns = &[
 
 impl Table {
     /// All of them, in the order in which a backup has them; jobs and profiles stand behind their client.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Settings,
         Self::Servers,
         Self::Clients,
@@ -176,6 +185,7 @@ impl Table {
         Self::Tokens,
         Self::Approvals,
         Self::IdempotencyKeys,
+        Self::AuditValues,
         Self::AuditSeals,
         Self::AuditLog,
     ];
@@ -192,6 +202,7 @@ impl Table {
             Self::Tokens => "tokens",
             Self::Approvals => "approvals",
             Self::IdempotencyKeys => "idempotency_keys",
+            Self::AuditValues => "audit_values",
             Self::AuditSeals => "audit_seals",
             Self::AuditLog => "audit_log",
         }
@@ -213,6 +224,7 @@ impl Table {
             Self::Tokens => TOKENS,
             Self::Approvals => APPROVALS,
             Self::IdempotencyKeys => IDEMPOTENCY_KEYS,
+            Self::AuditValues => AUDIT_VALUES,
             Self::AuditSeals => AUDIT_SEALS,
             Self::AuditLog => AUDIT_LOG,
         }
@@ -224,6 +236,7 @@ impl Table {
             Self::Settings => &["name"],
             Self::Profiles => &["client_id"],
             Self::IdempotencyKeys => &["principal", "idem_key"],
+            Self::AuditValues => &["commitment"],
             Self::AuditSeals => &["until_seq"],
             Self::AuditLog => &["seq"],
             _ => &["id"],

@@ -4,7 +4,7 @@ use std::io::{BufWriter, stdout};
 
 use anyhow::Result;
 use clap::Args;
-use vpn_core::{config::Sources, service::export_audit_log};
+use vpn_core::{audit::Naming, config::Sources, service::export_audit_log};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Export {
@@ -15,12 +15,17 @@ pub(in crate::cli) struct Export {
     /// Only up to this entry, and with it.
     #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(i64).range(1..))]
     until: Option<i64>,
+    /// Without what entries say of people: then nothing will ever have to be erased from the file, and it proves the
+    /// same.
+    #[arg(long)]
+    nameless: bool,
 }
 
 impl Export {
     pub(super) async fn run(self, sources: &Sources) -> Result<()> {
         let store = crate::cli::open(sources)?;
-        let verified = export_audit_log(&store, self.after, self.until, BufWriter::new(stdout())).await?;
+        let naming = if self.nameless { Naming::Nameless } else { Naming::Named };
+        let verified = export_audit_log(&store, self.after, self.until, naming, BufWriter::new(stdout())).await?;
         eprintln!("exported up to entry {} of {}", verified.entries, verified.origin);
         store.close().await;
         Ok(())

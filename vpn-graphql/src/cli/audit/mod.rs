@@ -1,9 +1,12 @@
-//! `audit verify | checkpoint | export | seal | keygen`. `verify` and `export` need only the right to read the
-//! database, `checkpoint` needs that and the key; `seal` needs the right to delete from the log.
+//! `audit verify | checkpoint | export | prove | seal | erase | keygen`. `verify`, `export` and `prove` need only the right to read the
+//! database, `checkpoint` needs that and the key; `seal` needs the right to delete from the log, `erase` from what
+//! stands beside it.
 
 mod checkpoint;
+mod erase;
 mod export;
 mod keygen;
+mod prove;
 mod seal;
 mod verify;
 
@@ -24,9 +27,15 @@ pub(super) enum Audit {
     Checkpoint(checkpoint::Sign),
     /// Write the log as JSON Lines that `audit verify --file` checks without a database.
     Export(export::Export),
+    /// Prove that an entry is in the log that a checkpoint was signed for, also one that was sealed. Gives what
+    /// `examples/verify_entry.rs` checks.
+    Prove(prove::Prove),
     /// Export the oldest entries to a file and remove them from the database. Shows what it would do, unless
     /// told to do it.
     Seal(seal::SealOldest),
+    /// Erase names and texts about somebody that stand beside the log; no entry changes. Shows what it would erase,
+    /// unless told to do it.
+    Erase(erase::Erase),
     /// Make a key for checkpoints: the private one on standard output, the public one on standard error.
     Keygen(keygen::Keygen),
 }
@@ -37,7 +46,9 @@ impl Audit {
             Self::Verify(verify) => verify.run(sources).await,
             Self::Checkpoint(sign) => sign.run(sources).await,
             Self::Export(export) => export.run(sources).await,
+            Self::Prove(prove) => prove.run(sources).await,
             Self::Seal(seal) => seal.run(sources).await,
+            Self::Erase(erase) => erase.run(sources).await,
             Self::Keygen(keygen) => keygen.run(sources).await,
         }
     }

@@ -53,7 +53,7 @@ impl Verify {
     }
 }
 
-fn opened(path: &Path) -> Result<(String, BufReader<File>)> {
+pub(super) fn opened(path: &Path) -> Result<(String, BufReader<File>)> {
     let file = File::open(path).with_context(|| format!("reading {}", path.display()))?;
     Ok((path.display().to_string(), BufReader::new(file)))
 }
@@ -68,6 +68,12 @@ fn tell(verified: &Verified) {
         println!("all segments with --segment");
     }
     println!("the log is {}, its Merkle root {}", verified.origin, hex::encode(verified.root));
+    if verified.erased > 0 {
+        println!("{} names and texts that stood beside it were erased, as the log tells", verified.erased);
+    }
+    if verified.left_out > 0 {
+        println!("in {} places a name or text is not in the file: erased, or left out", verified.left_out);
+    }
     match verified.checkpoints {
         0 => println!("compared with no checkpoint: a cut tail, or a log rewritten whole, would not be noticed"),
         1 => println!("it continues the checkpoint"),

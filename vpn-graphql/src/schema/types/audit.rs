@@ -38,9 +38,10 @@ impl AuditEntry {
         self.0.columns.at.into()
     }
 
-    /// Who did it: a principal, or `system:…` for maintenance.
-    async fn actor(&self) -> &str {
-        &self.0.columns.actor
+    /// Who did it: a principal, or `system:…` for maintenance. Once the name was erased: `erased:` and 64 hexadecimal
+    /// digits, the same in all entries of that name.
+    async fn actor(&self) -> String {
+        self.0.actor()
     }
 
     /// What was done, as `noun.verb`. New ones may appear.
@@ -65,14 +66,23 @@ impl AuditEntry {
         Scope::find(ctx, id).await
     }
 
-    /// What else is told. Never key material, never a profile, never a token.
+    /// What else is told. Never key material, never a profile, never a token. In the place of a value that was erased
+    /// stands `erased:` and its commitment.
     async fn detail(&self) -> Json<Map<String, Value>> {
         Json(self.0.detail())
     }
 
-    /// The exact text that is hashed, RFC 8785 JSON: everything above, and of which log it is.
+    /// The exact text that is hashed, RFC 8785 JSON: everything above, and of which log it is. Where it is about
+    /// people it has `erasable:` and a commitment.
     async fn canonical(&self) -> String {
         String::from_utf8_lossy(&self.0.canonical).into_owned()
+    }
+
+    /// The values that it has commitments to, in the order in which it tells them. Entries of before this was so have
+    /// none.
+    async fn values(&self) -> Vec<ErasableValue> {
+        let value = |commitment| ErasableValue { commitment, value: self.0.values.get(&commitment).cloned() };
+        self.0.commitments().into_iter().map(value).collect()
     }
 
     /// The hash that chains it to the entry before it, in 64 hexadecimal digits:
@@ -84,6 +94,32 @@ impl AuditEntry {
     /// The hash of the entry before it.
     async fn previous_hash(&self) -> String {
         hexadecimal(&self.0.previous_hash)
+    }
+}
+
+/// What an entry says of people, which can be erased: the entry has only the commitment.
+pub(crate) struct ErasableValue {
+    commitment: audit::Hash,
+    value: Option<audit::Erasable>,
+}
+
+/// A name, words that somebody wrote, an address, or the output of a program, that an entry of the audit log has only a
+/// commitment to: so it can be erased, and the entry does not change.
+#[Object]
+impl ErasableValue {
+    /// SHA-256 of `salt` and the UTF-8 text of `value` behind it, in 64 hexadecimal digits.
+    async fn commitment(&self) -> String {
+        hexadecimal(&self.commitment)
+    }
+
+    /// 32 random bytes, in 64 hexadecimal digits; null once the value was erased.
+    async fn salt(&self) -> Option<String> {
+        self.value.as_ref().map(|known| hexadecimal(&known.salt))
+    }
+
+    /// The value; null once it was erased.
+    async fn value(&self) -> Option<&str> {
+        self.value.as_ref().map(|known| known.value.as_str())
     }
 }
 

@@ -126,7 +126,12 @@ fn to_value(entry: &impl serde::Serialize) -> Result<Value, Failure> {
 fn show(output: &Output, row: &Value) -> Result<(), Failure> {
     output.event(row, |output| {
         let text = |at: &str| output::text(row.pointer(at));
-        let (seq, at, actor, action) = (text("/seq"), text("/at"), text("/actor"), text("/action"));
+        let (seq, at, action) = (text("/seq"), text("/at"), text("/action"));
+        // Enough of an erased name to tell it from another.
+        let actor: String = match text("/actor") {
+            erased if erased.starts_with("erased:") => erased.chars().take(16).collect(),
+            name => name,
+        };
         let outcome = output.paint(&text("/outcome"), 7);
         let (client, detail) = (text("/client/name"), text("/detail"));
         format!("{seq:>6}  {at}  {actor:<16} {action:<24} {outcome}  {client:<16} {detail}")
