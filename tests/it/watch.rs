@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use vpn_core::{domain::VpnServer, host::Fault, secrecy::ExposeSecret as _};
+use vpn_core::{domain::OpenVpnState, host::Fault, secrecy::ExposeSecret as _};
 use vpn_tests::{
     Database, PATIENCE, TestPlatform, World,
     hosts::{self, Errand},
@@ -23,7 +23,7 @@ async fn many_workers_look_once_and_note_what_the_host_says() -> Result<()> {
         ensure!(facts.version == 1 && facts.capabilities.iter().any(|it| it == "issue"), "{facts:?}");
         ensure!(facts.ca_sha256.len() == 64 && facts.crl_next_update > 1_700_000_000, "{facts:?}");
         ensure!(seen.failure.is_none() && seen.answered_at >= Some(seen.looked_at), "{:?}", seen.failure);
-        assert_eq!(seen.sessions.context("sessions")?.server, VpnServer::Absent);
+        assert_eq!(seen.sessions.context("sessions")?.server, OpenVpnState::Absent);
         assert_eq!(test.faults.calls(), ["hello", "sessions"], "one worker looked");
         drop(guards);
     }
@@ -86,7 +86,7 @@ async fn who_is_connected_is_seen() -> Result<()> {
     let client = tunnel.connect(issued.profile.expose_secret())?;
     client.connected(PATIENCE).await?;
     let sessions = hosts.sessions(&server).await?;
-    assert_eq!(sessions.server, VpnServer::Running);
+    assert_eq!(sessions.server, OpenVpnState::Running);
     let session = sessions.list.iter().find(|it| it.name == name).context("the session")?;
     ensure!(session.since > 1_700_000_000 && session.bytes_in > 0 && session.address.contains(':'), "{session:?}");
     client.stop().await;

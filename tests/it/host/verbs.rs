@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use vpn_core::{
-    domain::{ProvisionInput, VpnServer},
+    domain::{OpenVpnState, ProvisionInput},
     host::{HostErrorKind, KeyState, certificate_of_profile, check_csr},
     secrecy::ExposeSecret as _,
 };
@@ -121,7 +121,7 @@ async fn sessions_are_ended_only_of_the_revoked() -> Result<()> {
     hosts.revoke(errand.at(&server)).await?;
     let killed = hosts.kill(errand.at(&server)).await?;
     // This host runs no OpenVPN server: nobody can be connected.
-    assert_eq!((killed.server, killed.killed, killed.open), (VpnServer::Absent, 0, 0));
+    assert_eq!((killed.server, killed.killed, killed.open), (OpenVpnState::Absent, 0, 0));
     ensure!(killed.proves_no_session());
     Ok(())
 }

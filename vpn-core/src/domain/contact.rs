@@ -103,7 +103,7 @@ impl HostFacts {
 /// Whether there is an OpenVPN server to be asked about sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum VpnServer {
+pub enum OpenVpnState {
     /// It answered.
     Running,
     /// Proven to be stopped: nobody is connected.
@@ -114,7 +114,7 @@ pub enum VpnServer {
     Unreachable,
 }
 
-impl VpnServer {
+impl OpenVpnState {
     /// As the contract with the hosts and the audit log have it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -137,7 +137,7 @@ impl VpnServer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sessions {
     /// The state of the OpenVPN server. Without a running one there are no sessions, or none are known.
-    pub server: VpnServer,
+    pub server: OpenVpnState,
     /// The sessions.
     pub list: Vec<Session>,
 }

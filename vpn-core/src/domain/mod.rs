@@ -22,7 +22,7 @@ mod warning;
 pub use approval::{Approval, ApprovalState, Operation};
 pub use certificate::{Certificate, Serial};
 pub use client::{Client, ClientState, ClientStatus, RevocationRequest};
-pub use contact::{Contact, CrlRenewal, HostFacts, Session, Sessions, VpnServer};
+pub use contact::{Contact, CrlRenewal, HostFacts, OpenVpnState, Session, Sessions};
 pub use drift::{Comparison, Difference, Drift, DriftKind, DriftReport, HostView, Subject};
 pub use expiry::{Expiry, Perishable, Stage};
 pub use fence::{AttemptId, Fence, FencingToken};

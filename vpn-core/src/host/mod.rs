@@ -22,8 +22,8 @@ use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Durat
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::domain::{
-    Client, Fence, HostFacts, HostRecord, HostView, Invalid, JobId, ProvisionInput, Serial, Server, Session, Sessions,
-    VpnServer,
+    Client, Fence, HostFacts, HostRecord, HostView, Invalid, JobId, OpenVpnState, ProvisionInput, Serial, Server,
+    Session, Sessions,
 };
 
 pub use certificate::{CertificateFault, certificate_of_profile, check_validity};
@@ -133,7 +133,7 @@ pub struct NewCrl {
 #[derive(Debug)]
 pub struct Killed {
     /// The state of the OpenVPN server.
-    pub server: VpnServer,
+    pub server: OpenVpnState,
     /// How many sessions were ended.
     pub killed: u32,
     /// How many were still there afterwards.
@@ -149,7 +149,7 @@ impl Killed {
     /// Whether it is proven that no session is left.
     #[must_use]
     pub fn proves_no_session(&self) -> bool {
-        self.open == 0 && self.server != VpnServer::Unreachable
+        self.open == 0 && self.server != OpenVpnState::Unreachable
     }
 }
 
@@ -228,7 +228,7 @@ impl Hosts {
     /// Ends the sessions of a revoked client, and counts what is left.
     pub async fn kill(&self, order: Order<'_>) -> Result<Killed, HostError> {
         let (reply, evidence) = self.call(order.server, Request::kill(order)).await?;
-        let Some(server) = reply.field("server").and_then(VpnServer::named) else {
+        let Some(server) = reply.field("server").and_then(OpenVpnState::named) else {
             return Err(evidence.unexpected("the reply does not tell the state of the OpenVPN server"));
         };
         match (reply.number("killed"), reply.number("open")) {
@@ -325,7 +325,7 @@ impl Hosts {
     /// Who is connected. Changes nothing.
     pub async fn sessions(&self, server: &Server) -> Result<Sessions, HostError> {
         let (reply, evidence) = self.call(server, Request::sessions()).await?;
-        let Some(state) = reply.field("server").and_then(VpnServer::named) else {
+        let Some(state) = reply.field("server").and_then(OpenVpnState::named) else {
             return Err(evidence.unexpected("the reply does not tell the state of the OpenVPN server"));
         };
         let Some(payload) = reply.into_payload() else { return Err(evidence.unexpected("the reply has no payload")) };

@@ -5,7 +5,7 @@ use super::{attempt::Attempt, failure::StepError};
 use crate::{
     audit::JobAct,
     boundary::{Boundary, reach},
-    domain::{Claim, Step, VpnServer},
+    domain::{Claim, OpenVpnState, Step},
     host::{HostError, HostErrorKind, Killed, Revoked},
 };
 
@@ -27,7 +27,7 @@ pub(super) async fn run(attempt: &mut Attempt<'_>) -> Result<(), StepError> {
     attempt.advance(tx, Step::Settle, JobAct::Disconnected, &killed.evidence).await?;
     reach(Boundary::Disconnected)?;
 
-    if killed.server == VpnServer::Running {
+    if killed.server == OpenVpnState::Running {
         // A handshake that began before the CRL was replaced may have ended after the sessions were.
         tokio::time::sleep(attempt.runner.policy.settle).await;
         killed = end_sessions(attempt).await?;
@@ -52,7 +52,7 @@ async fn end_sessions(attempt: &Attempt<'_>) -> Result<Killed, StepError> {
         return Ok(killed);
     }
     let kind = match killed.server {
-        VpnServer::Unreachable => HostErrorKind::SessionsUnproven,
+        OpenVpnState::Unreachable => HostErrorKind::SessionsUnproven,
         _ => HostErrorKind::SessionsLeft(killed.open),
     };
     Err(HostError::new(&attempt.server, kind, Some(killed.evidence)).into())
@@ -72,15 +72,15 @@ fn prove_published(attempt: &mut Attempt<'_>, revoked: &Revoked) {
 
 fn sessions_ended(killed: &Killed) -> String {
     match (killed.server, killed.killed) {
-        (VpnServer::Running, 0) => "the client was not connected: OpenVPN knew no session of it".to_owned(),
-        (VpnServer::Running, count) => format!("OpenVPN ended {count} of its sessions and unfinished handshakes"),
+        (OpenVpnState::Running, 0) => "the client was not connected: OpenVPN knew no session of it".to_owned(),
+        (OpenVpnState::Running, count) => format!("OpenVPN ended {count} of its sessions and unfinished handshakes"),
         (server, _) => nobody(server).to_owned(),
     }
 }
 
-fn no_session_left(server: VpnServer) -> &'static str {
+fn no_session_left(server: OpenVpnState) -> &'static str {
     match server {
-        VpnServer::Running => {
+        OpenVpnState::Running => {
             "OpenVPN was asked again, later, and lists no session of the client and no older handshake"
         }
         server => nobody(server),
@@ -90,22 +90,22 @@ fn no_session_left(server: VpnServer) -> &'static str {
 /// `None` where the host's scripts are too old to look.
 fn reconnect_refused(killed: &Killed) -> Option<&'static str> {
     match (killed.server, killed.checks_crl) {
-        (VpnServer::Running, true) => {
+        (OpenVpnState::Running, true) => {
             Some("OpenVPN's configuration names the CRL in force, which it looks at with every new connection")
         }
-        (VpnServer::Stopped, true) => {
+        (OpenVpnState::Stopped, true) => {
             Some("OpenVPN is stopped; its configuration names the CRL, and it does not start without it")
         }
-        (VpnServer::Absent, _) => Some(nobody(VpnServer::Absent)),
+        (OpenVpnState::Absent, _) => Some(nobody(OpenVpnState::Absent)),
         _ => None,
     }
 }
 
 /// Why there can be no sessions where OpenVPN was not asked.
-const fn nobody(server: VpnServer) -> &'static str {
+const fn nobody(server: OpenVpnState) -> &'static str {
     match server {
-        VpnServer::Absent => "this host has no OpenVPN server",
-        VpnServer::Stopped => "the OpenVPN server is stopped: its process is dead, and nobody can be connected",
-        VpnServer::Running | VpnServer::Unreachable => "OpenVPN has not answered",
+        OpenVpnState::Absent => "this host has no OpenVPN server",
+        OpenVpnState::Stopped => "the OpenVPN server is stopped: its process is dead, and nobody can be connected",
+        OpenVpnState::Running | OpenVpnState::Unreachable => "OpenVPN has not answered",
     }
 }

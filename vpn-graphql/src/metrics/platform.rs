@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vpn_core::{
     clock::Timestamp,
-    domain::{Contact, HostFacts, JobKind, JobState, Perishable, Sessions, VpnServer},
+    domain::{Contact, HostFacts, JobKind, JobState, OpenVpnState, Perishable, Sessions},
     service::{KnownHost, Tallies},
     store::JobTally,
 };
@@ -114,7 +114,7 @@ fn contacts(page: &mut Page, all: &[KnownHost]) {
     // While the host is away, or its OpenVPN does not answer, nobody knows.
     hosts(page, all, "vpn_connected_sessions", "Clients connected when a worker last looked at the host.", |host| {
         contact(host, |it| {
-            let is_known = |sessions: &&Sessions| it.failure.is_none() && sessions.server != VpnServer::Unreachable;
+            let is_known = |sessions: &&Sessions| it.failure.is_none() && sessions.server != OpenVpnState::Unreachable;
             let sessions = it.sessions.as_ref().filter(is_known)?;
             Some(i64::try_from(sessions.list.len()).unwrap_or(i64::MAX))
         })

@@ -6,8 +6,8 @@ use serde_json::json;
 use vpn_core::{
     clock::Timestamp,
     domain::{
-        CrlRenewal, Difference, DriftReport, HostFacts, JobFailure, Role, Serial, ServerId, Session, Sessions, Subject,
-        VpnServer,
+        CrlRenewal, Difference, DriftReport, HostFacts, JobFailure, OpenVpnState, Role, Serial, ServerId, Session,
+        Sessions, Subject,
     },
     store::Looked,
 };
@@ -54,7 +54,7 @@ async fn what_was_seen_of_a_host_is_shown_with_who_is_connected() {
             ..HostFacts::default()
         }),
         renewal: Some(CrlRenewal::On),
-        sessions: Some(Sessions { server: VpnServer::Running, list }),
+        sessions: Some(Sessions { server: OpenVpnState::Running, list }),
         ..Looked::default()
     };
     seen(&server, &id, looked).await;

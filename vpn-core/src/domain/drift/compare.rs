@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::{Difference, DriftReport, HostView, Subject};
 use crate::{
     clock::Timestamp,
-    domain::{Client, ClientStatus, FencingToken, HostRecord, RecordState, Serial, Session, VpnServer},
+    domain::{Client, ClientStatus, FencingToken, HostRecord, OpenVpnState, RecordState, Serial, Session},
 };
 
 /// A comparison that is under way: [`of`](Self::of) the host, with each [`client`](Self::client) of SQL, to the
@@ -35,7 +35,7 @@ impl Comparison {
             configuration: view.configuration,
             records: view.records.into_iter().map(|record| (record.serial.clone(), record)).collect(),
             published: view.published,
-            sessions_are_known: view.sessions.server != VpnServer::Unreachable,
+            sessions_are_known: view.sessions.server != OpenVpnState::Unreachable,
             sessions: view.sessions.list.into_iter().map(|session| (session.name.clone(), session)).collect(),
             admitted: HashSet::new(),
             shut_out: HashMap::new(),

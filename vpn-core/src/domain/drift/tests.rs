@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     clock::Ambient,
     domain::{
-        Certificate, Client, ClientState, ClientStatus, FencingToken, RecordState, RevocationRequest, ServerId,
-        Session, VpnServer,
+        Certificate, Client, ClientState, ClientStatus, FencingToken, OpenVpnState, RecordState, RevocationRequest,
+        ServerId, Session,
     },
 };
 
@@ -57,7 +57,7 @@ fn view(records: Vec<HostRecord>, published: &[&Client], connected: &[&str]) -> 
         configuration: RIGHT.to_owned(),
         records,
         published: published.iter().map(|client| (client.serial.clone(), 1)).collect::<HashMap<_, _>>(),
-        sessions: Sessions { server: VpnServer::Running, list: connected.iter().map(session).collect() },
+        sessions: Sessions { server: OpenVpnState::Running, list: connected.iter().map(session).collect() },
     }
 }
 
@@ -196,7 +196,7 @@ fn a_host_that_is_ahead_is_named() {
 #[test]
 fn silence_is_not_taken_for_no_sessions() {
     let mut view = view(vec![], &[], &[]);
-    view.sessions.server = VpnServer::Unreachable;
+    view.sessions.server = OpenVpnState::Unreachable;
     assert_eq!(differences(view, &[]), [(DriftKind::SessionsUnknown, "OpenVPN".to_owned())]);
 }
 

@@ -31,7 +31,7 @@ pub(crate) enum ServerState {
 
 /// Whether a VPN host's OpenVPN server runs.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-#[graphql(remote = "domain::VpnServer")]
+#[graphql(remote = "domain::OpenVpnState")]
 pub(crate) enum OpenVpnState {
     /// It answered.
     Running,
