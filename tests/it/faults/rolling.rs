@@ -19,7 +19,7 @@ use vpn_tests::{
     checker::{Places, Told, check},
     eventually,
     fleet::{Pace, lasting_port},
-    hosts,
+    hosts, soon,
 };
 
 use super::{hold, on_both};
@@ -150,10 +150,11 @@ async fn a_server_with_subscribers_ends_in_order() -> Result<()> {
     let (fleet, _) = super::fleet(Database::Sqlite).await?;
     let server = fleet.server().await?;
     let api = Api::new(&server.url, &fleet.token("follower", Role::Admin).await?);
-    let mut events = api.subscribe("subscription { jobEvents { cursor } }", serde_json::json!({})).await?;
     let client = fleet.client().await?;
-    fleet.provision(client.id).await?;
-    events.next().await?.context("an event")?;
+    // It begins with the client as it is, so that nothing has to happen at the right moment.
+    let follow = "subscription($id: ID!) { clientStatus(id: $id) { cursor } }";
+    let mut events = api.subscribe(follow, serde_json::json!({ "id": client.id.to_string() })).await?;
+    soon("an event", events.next()).await??.context("an event")?;
     replaced(&server.process, DRAIN).await
 }
 

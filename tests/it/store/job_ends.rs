@@ -141,6 +141,7 @@ async fn a_job_that_went_back_to_the_queue_is_no_longer_its_workers(world: World
     let now = tx.at();
     for outcome in [
         tx.advance_job(&job, Step::Disconnect, &fence).await.map(drop),
+        tx.note_proofs(&job, &[], &fence).await,
         tx.succeed_job(&job, &fence).await,
         tx.fail_job(&job, &failure(), &fence).await,
         tx.delay_job(&job, &failure(), now, &fence).await,
@@ -160,6 +161,7 @@ async fn a_foreign_fence_ends_nothing(world: World) -> Result<()> {
     let mut tx = world.store().begin().await?;
     let later = tx.at();
     for outcome in [
+        tx.note_proofs(&job, &[], &foreign).await,
         tx.succeed_job(&job, &foreign).await,
         tx.fail_job(&job, &failure(), &foreign).await,
         tx.delay_job(&job, &failure(), later, &foreign).await,
