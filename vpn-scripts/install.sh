@@ -86,7 +86,10 @@ options_read() {
       --dev) dev=$2 ;;
       --static-addresses) static_addresses=$2 ;;
       --crl-days) crl_days=$2 ;;
-      --adopt | --adopt-server | --adopt-tls-crypt | --adopt-tls-auth) eval "$(printf %s "${1#--}" | tr - _)=\$2" ;;
+      --adopt) adopt=$2 ;;
+      --adopt-server) adopt_server=$2 ;;
+      --adopt-tls-crypt) adopt_tls_crypt=$2 ;;
+      --adopt-tls-auth) adopt_tls_auth=$2 ;;
       *) bad "$1 is not known" ;;
     esac
     shift 2
@@ -112,6 +115,8 @@ options_check() {
     root) bad '--user must not be root: the account needs no rights of its own' ;;
     [!a-z_]* | *[!a-z0-9_-]*) bad '--user must be a plain login name' ;;
   esac
+  [ -n "$adopt" ] || [ -z "$adopt_server$adopt_tls_crypt$adopt_tls_auth" ] || bad '--adopt is missing: --adopt-… are for it'
+  case $adopt_server in *[!A-Za-z0-9._-]* | [!A-Za-z0-9]*) bad '--adopt-server must be a plain name' ;; esac
   [ -n "$keys" ] || [ -s "$etc/authorized_keys" ] || bad '--authorized-key is missing: the public SSH key of the platform'
 }
 
@@ -199,6 +204,8 @@ begin() {
   flock -n 8 || die 75 'another install.sh is at work; wait for it to end'
   work=$(mktemp -d) || die 74 'cannot make a temporary directory; check free space in /tmp'
   trap 'rm -rf "$work"' EXIT
+  # Without this, dash would leave without it.
+  trap 'exit 130' HUP INT TERM
 }
 
 packages() {

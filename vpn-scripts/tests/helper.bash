@@ -61,6 +61,10 @@ ask() {
 
 issue() { ask issue "days=$days"; }
 
+# from VERB [SERIAL]: a page, from this serial on.
+first=00000000000000000000000000000000
+from() { serve < <(request "verb=$1" "serial=${2:-$first}"); }
+
 read_reply() {
   reply=$(<"$BATS_TEST_TMPDIR/reply")
   local last=${reply##*$'\n'} size

@@ -22,9 +22,9 @@ adopt_ca() {
     *modulus:* | *'ASN1 OID: '*) ;;
     *) die 65 '--adopt: the key of the CA is neither RSA nor ECDSA; this version cannot make a CRL with it' ;;
   esac
-  openssl x509 -in tmp/ca.crt -noout -ext subjectKeyIdentifier 2>/dev/null | grep -q : ||
-    die 65 '--adopt: ca.crt has no subject key identifier; this version cannot make a CRL with it'
-  write tmp/adopted "$adopt"
+  openssl x509 -in tmp/ca.crt -noout -ext subjectKeyIdentifier 2>/dev/null | grep -qE '^ *([0-9A-F]{2}:){19}[0-9A-F]{2}$' ||
+    die 65 '--adopt: ca.crt has no subject key identifier of 20 bytes; this version cannot make a CRL with it'
+  openssl x509 -in tmp/ca.crt -noout -fingerprint -sha256 >tmp/adopted || write_failed
   sync tmp/ca.key tmp/ca.crt tmp/adopted
   # By it, check knows that the CA is none that setup has made.
   commit tmp/adopted etc/adopted
@@ -40,11 +40,16 @@ adopt_key() { # FROM TO
 # adopt_server: the certificate by which clients know the server goes on, if there is one that is
 # named, and its key is there.
 adopt_server() {
-  if [ -z "$adopt_server_name" ] || [ -e server/server.crt ]; then return 0; fi
+  [ -n "$adopt_server_name" ] || return 0
   case $adopt_server_name in *[!A-Za-z0-9._-]* | [!A-Za-z0-9]*) bad '--adopt-server must be a plain name' ;; esac
   openssl x509 -in "$adopt/issued/$adopt_server_name.crt" -out tmp/server.crt 2>tmp/.openssl.err ||
     die 66 "--adopt-server: $adopt/issued/$adopt_server_name.crt is no certificate"
-  openssl verify -CAfile ca/ca.crt -purpose sslserver tmp/server.crt >/dev/null 2>tmp/.openssl.err ||
+  if [ -e server/server.crt ]; then
+    cmp -s tmp/server.crt server/server.crt ||
+      die 65 '--adopt-server: this host has another server certificate; remove server/server.crt and server/server.key from the state directory, then repeat'
+    return 0
+  fi
+  openssl verify -partial_chain -CAfile ca/ca.crt -purpose sslserver tmp/server.crt >/dev/null 2>tmp/.openssl.err ||
     die 65 "--adopt-server: $adopt_server_name is not the valid certificate of a server"
   adopt_key "$adopt/private/$adopt_server_name.key" tmp/server.key
   adopt_public=$(openssl x509 -in tmp/server.crt -noout -pubkey 2>/dev/null) || die 65 '--adopt-server: no certificate'
@@ -85,8 +90,8 @@ adopt_certificates() {
       taken) adopt_why='another certificate has this name' ;;
       *) adopt_why='its file is lost' ;;
     esac
-    printf '  left: %s %s: %s; it is let in. To end it: setup --state %s --revoke-foreign %s\n' \
-      "$adopt_name" "${adopt_foreign##*/}" "$adopt_why" "$state" "${adopt_foreign##*/}"
+    printf '  left: %s %s: %s; it is let in. To end it, as the owner of the state directory: %s/setup --state %s --revoke-foreign %s\n' \
+      "$adopt_name" "${adopt_foreign##*/}" "$adopt_why" "$scripts_now" "$state" "${adopt_foreign##*/}"
   done
   set -f
 }
@@ -95,6 +100,7 @@ adopt_certificates() {
 revoke_foreign() {
   serial=$revoke_foreign
   case $serial in *[!0-9A-F]*) bad '--revoke-foreign must be a serial: 32 upper-case hex digits' ;; esac
+  [ ! -e "issued/$serial" ] || die 65 "$serial is a client's; revoke it through the platform"
   [ -e "foreign/$serial" ] || [ -e "revoked/$serial" ] || die 65 "$serial is not in foreign/; revoke clients through the platform"
   if [ ! -e "revoked/$serial" ]; then
     revoke_now=$(date -u '+%s') || die 70 'the clock cannot be read'

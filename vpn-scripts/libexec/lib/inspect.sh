@@ -116,7 +116,8 @@ check_crl() {
   check_now=$(date +%s) || die 70 'the clock cannot be read'
   [ "$check_now" -lt "$crl_next" ] || die 70 'the CRL has expired and OpenVPN refuses everybody; the verb crl makes a new one'
   ls revoked >tmp/tombstones || die 70 'the directory revoked cannot be read; check the disk'
-  sed -n 's/^ *Serial Number: //p' tmp/crl.text >tmp/unsorted || write_failed
+  # With the zeros before it that a certificate has not.
+  sed -n '/^ *Serial Number: /{s//00000000000000000000000000000000/;s/.*\(.\{32\}\)$/\1/p;}' tmp/crl.text >tmp/unsorted || write_failed
   sort -o tmp/known tmp/unsorted || write_failed
   comm -23 tmp/tombstones tmp/known >tmp/missing || write_failed
   [ ! -s tmp/missing ] || die 70 'the CRL lacks revoked serials; the verb crl makes a new one'

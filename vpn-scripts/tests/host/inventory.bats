@@ -11,9 +11,7 @@ setup() {
   use_template
 }
 
-first=10000000000000000000000000000000
-
-inventory() { serve < <(request verb=inventory "serial=${1:-$first}"); }
+inventory() { from inventory "$@"; }
 
 @test "the inventory of a new host is empty" {
   inventory

@@ -11,9 +11,7 @@ setup() {
   use_template
 }
 
-first=10000000000000000000000000000000
-
-published() { serve < <(request verb=published "serial=${1:-$first}"); }
+published() { from published "$@"; }
 
 @test "a CRL without entries has none" {
   published
