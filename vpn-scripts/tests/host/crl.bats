@@ -145,6 +145,27 @@ revoke_many() {
   done
 }
 
+@test "a revocation keeps whom the list in force refuses, though log and tombstones are of a backup" {
+  revoke_many 5
+  crl
+  serials >"$BATS_TEST_TMPDIR/serials"
+  rm "$state/revoked/10000000000000000000000000000004" "$state/revoked/10000000000000000000000000000005"
+  local time buried
+  time=$(sed -n '1s/^30210210.\{32\}//p' "$state/revoked.log")
+  sed -i 4,5d "$state/revoked.log"
+  # Others have buried theirs, and have no list yet: the log is longer than the list in force.
+  for buried in 2000000000000000000000000000000{1,2,3}; do
+    echo "$name $client 1700000000" >"$state/revoked/$buried"
+    echo "30210210$buried$time" >>"$state/revoked.log"
+    echo "$buried" >>"$BATS_TEST_TMPDIR/serials"
+  done
+  ask revoke
+  expect 0
+  echo "$serial" >>"$BATS_TEST_TMPDIR/serials"
+  crl_verifies
+  [ "$(serials)" = "$(sort "$BATS_TEST_TMPDIR/serials")" ]
+}
+
 @test "a list in force that the CA has not signed adds nobody to the next" {
   revoke_many 3
   crl
