@@ -12,7 +12,7 @@ setup_file() {
   ssh-keygen -q -t ed25519 -N '' -C 'a comment' -f "$here/key"
   ssh-keygen -q -t ed25519 -N '' -C '' -f "$here/key2"
   mkdir "$here/release"
-  cp -R "$room/install.sh" "$libexec" "$here/release/"
+  cp -R "$room/install.sh" "$room/install" "$libexec" "$here/release/"
   # Nothing is to be fetched: whoever asks apt-get finds this.
   printf '#!/bin/sh\necho "$*" >>%s/apt.log\n' "$here" >"$here/apt-get"
   chmod +x "$here/apt-get"
