@@ -18,14 +18,6 @@ use crate::{
 /// Why a server could not be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
-    /// There is no such server.
-    #[error("no server is called `{name}`; there are: {known}")]
-    NoServer {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: String,
-    },
     /// The host.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -54,19 +46,15 @@ impl Inspector {
         caller: &Caller,
         name: &str,
     ) -> Result<(Server, Drift), InspectError> {
-        platform.authorise(caller, Permission::ReadDrift).await?;
-        let servers = self.store.read().await?.servers().await?;
-        let known = servers.iter().map(|server| server.name.as_str()).collect::<Vec<_>>().join(", ");
-        let found = servers.into_iter().find(|server| server.name.as_str() == name);
-        let server = found.ok_or_else(|| InspectError::NoServer { name: name.to_owned(), known })?;
+        let server = platform.server_named(caller, Permission::ReadDrift, name).await?;
         let mut tx = self.store.begin().await?;
         // Nobody else has to, for a while.
         tx.claim_comparison(server.id, Duration::ZERO).await?;
         tx.commit_bookkeeping().await?;
         self.inspect(&server).await?;
-        let drift = platform.drifts(caller, &[server.id]).await?.remove(&server.id);
-        let vanished = || Error::not_found("server", "comparison");
-        Ok((server, drift.ok_or_else(vanished)?))
+        let noted = self.store.read().await?.drifts(&[server.id]).await?.pop();
+        let (_, drift) = noted.ok_or_else(|| Error::not_found("server", "comparison"))?;
+        Ok((server, drift))
     }
 
     /// Compares, and notes what came of it: a failure, too. Somebody has to have claimed it.

@@ -160,7 +160,7 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
         Err(_) => sweeping.abort(),
     }
     for task in [watching, comparing].into_iter().flatten() {
-        // What it had begun is done by another worker.
+        // What it had begun is done when it is due again.
         task.abort();
     }
     tracing::info!("the worker has stopped");

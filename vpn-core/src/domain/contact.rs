@@ -142,6 +142,14 @@ pub struct Sessions {
     pub list: Vec<Session>,
 }
 
+impl Sessions {
+    /// Whether it is known who is connected.
+    #[must_use]
+    pub fn are_known(&self) -> bool {
+        self.server != OpenVpnState::Unreachable
+    }
+}
+
 /// A connected client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {

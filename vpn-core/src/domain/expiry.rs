@@ -1,5 +1,5 @@
-//! What ends by itself: CRLs and certificates. How long before its end somebody is told is said here and
-//! nowhere else; the CRL is also renewed from then on.
+//! What ends by itself: CRLs and certificates. How long before its end somebody is told is said here, and in SQL in
+//! `store/expiry.rs`, which a test holds against this; the CRL is also renewed from then on.
 
 use std::time::Duration;
 

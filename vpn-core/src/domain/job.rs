@@ -17,6 +17,9 @@ pub enum JobKind {
 }
 
 impl JobKind {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Provision, Self::Revoke];
+
     /// As SQL, audit and logs have it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -52,9 +52,8 @@ impl WarningCode {
             (Perishable::Ca, Stage::Ended) => Self::CaEnded,
             (Perishable::ServerCertificate, Stage::EndsSoon) => Self::ServerCertificateEndsSoon,
             (Perishable::ServerCertificate, Stage::Ended) => Self::ServerCertificateEnded,
-            (Perishable::ClientCertificate, Stage::EndsSoon) => Self::ClientCertificatesEndSoon,
-            // Whom it kept out has noticed, or was meant to be out by then.
-            (Perishable::ClientCertificate, Stage::Ended) | (_, Stage::Fresh) => return None,
+            // Those of clients are counted, not told one by one.
+            (Perishable::ClientCertificate, _) | (_, Stage::Fresh) => return None,
         })
     }
 }

@@ -105,6 +105,7 @@ impl Runner {
         let held = self.locks.with(&resource, floor, |lease| self.attempt(job, server, lease)).await;
         match held {
             Ok(result) => result?,
+            // Nor is what its host turned away rung for: that would be this job, again and again.
             Err(LockError::Held(left)) => {
                 tracing::debug!(job.id = %id, held_ms = left.as_millis(), "another job is at work on this client; its worker rings again");
                 return Ok(());
@@ -179,7 +180,7 @@ impl Runner {
         for job in open.into_iter().filter(|job| job.state == JobState::Queued && job.id != done) {
             let tx = self.store.begin().await?;
             if job.run_after_at <= tx.at() {
-                self.ring_again(tx, Due { id: job.id, generation: job.generation }).await?;
+                let _taken = self.ring_again(tx, Due { id: job.id, generation: job.generation }).await?;
             }
         }
         Ok(())
@@ -188,23 +189,28 @@ impl Runner {
     /// Rings for one of those that were not begun because their host had its share.
     async fn ring_turned_away(&self) -> Result<(), StoreError> {
         let Some(server) = self.shares.next() else { return Ok(()) };
-        if let Some(due) = self.store.read().await?.job_waiting_on(server).await? {
-            return self.ring_again(self.store.begin().await?, due).await;
+        // Two that end at once find the same one: whoever is too late looks again.
+        while let Some(due) = self.store.read().await?.job_waiting_on(server).await? {
+            if self.ring_again(self.store.begin().await?, due).await? {
+                return Ok(());
+            }
         }
         self.shares.none_waits(server);
         Ok(())
     }
 
-    async fn ring_again(&self, mut tx: Tx, due: Due) -> Result<(), StoreError> {
-        if tx.take_ring(due).await? {
-            tx.commit_bookkeeping().await?;
-            reach(Boundary::NextTaken)?;
-            if let Err(error) = self.bell.ring(due.id, due.generation + 1).await {
-                tracing::debug!(job.id = %due.id, %error, "the next job could not be rung; the sweeper will");
-            }
-            reach(Boundary::NextRung)?;
+    /// Whether nobody else was faster.
+    async fn ring_again(&self, mut tx: Tx, due: Due) -> Result<bool, StoreError> {
+        if !tx.take_ring(due).await? {
+            return Ok(false);
         }
-        Ok(())
+        tx.commit_bookkeeping().await?;
+        reach(Boundary::NextTaken)?;
+        if let Err(error) = self.bell.ring(due.id, due.generation + 1).await {
+            tracing::debug!(job.id = %due.id, %error, "the next job could not be rung; the sweeper will");
+        }
+        reach(Boundary::NextRung)?;
+        Ok(true)
     }
 }
 

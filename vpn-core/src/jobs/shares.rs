@@ -2,7 +2,8 @@
 //! delays no other.
 //!
 //! A job that finds its host's share taken is not begun, and loses nothing by it: it stays queued, and is
-//! rung for again when a share becomes free.
+//! rung for again when a job on its host has ended here. Where no such end comes (the job was another
+//! worker's, or nothing was done because a lock was held), the sweeper rings.
 
 use std::{
     collections::HashMap,

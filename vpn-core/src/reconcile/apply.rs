@@ -54,7 +54,11 @@ impl Reconciler {
     async fn put_right(&self, server: &Server, finding: &Finding) -> Result<Option<Job>, ReconcileError> {
         match finding.act {
             Act::Missing | Act::LeaveAdopted => Ok(None),
-            Act::RecordAsRevoked => self.record_revoked(server, finding).await.map(|()| None),
+            Act::RecordAsRevoked => match self.record_revoked(server, finding).await {
+                // It lets nobody in, and somebody has its name: there is nothing to record it under.
+                Err(ReconcileError::InTheWay(_)) => Ok(None),
+                recorded => recorded.map(|()| None),
+            },
             Act::RaiseFence => self.raise(server, finding).await.map(|()| None),
             Act::Revoke | Act::RevokeLost => {
                 self.raise(server, finding).await?;

@@ -40,14 +40,6 @@ pub use plan::{Act, Finding, Plan};
 /// Why a server was not reconciled.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
-    /// There is no such server.
-    #[error("no server is called `{name}`; there are: {known}")]
-    NoServer {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: String,
-    },
     /// The host.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -87,11 +79,6 @@ impl Reconciler {
 
     /// The server with this name. For administrators only; a refusal is audited.
     pub async fn server(&self, name: &str) -> Result<Server, ReconcileError> {
-        self.platform.authorise(&self.caller, Permission::ReconcileServer).await?;
-        let servers = self.runner.store.read().await?.servers().await?;
-        let names: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
-        let known = names.join(", ");
-        let found = servers.into_iter().find(|server| server.name.as_str() == name);
-        found.ok_or_else(|| ReconcileError::NoServer { name: name.to_owned(), known })
+        Ok(self.platform.server_named(&self.caller, Permission::ReconcileServer, name).await?)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Platform;
 use crate::{
     audit::{Action, Entry},
-    domain::{Caller, Drift, Permission, ServerId},
+    domain::{Caller, Drift, NO_CONFIGURATION, Permission, ServerId},
     error::Error,
 };
 
@@ -25,7 +25,7 @@ impl Platform {
         let Some((report, confirmed)) = drift.and_then(|drift| Some((drift.report?, drift.confirmed?))) else {
             return Err(Error::wrong_state("nobody has compared this server yet: see `drift` of the server"));
         };
-        if report.configuration == "missing" || report.configuration != sha256 {
+        if report.configuration == NO_CONFIGURATION || report.configuration != sha256 {
             return Err(Error::invalid(
                 "sha256",
                 format!("the configuration there is {}: look at it, and give exactly that", report.configuration),

@@ -135,7 +135,8 @@ impl Platform {
                 let mut grave = warnings.iter().filter(|it| it.code.degrades()).map(|it| it.message.clone());
                 let first = grave.next();
                 let others = grave.count();
-                let message = first.map(|it| if others == 0 { it } else { format!("{it}; {others} more warnings") });
+                let message =
+                    first.map(|it| if others == 0 { it } else { format!("{it}; warnings beside it: {others}") });
                 (warnings, message)
             }
             Some(Err(error)) => (Vec::new(), Some(format!("what hosts have said cannot be read: {error}"))),

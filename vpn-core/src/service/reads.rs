@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Platform;
 use crate::{
     domain::{Caller, Client, ClientId, CommonName, Contact, Job, JobId, Permission, Server, ServerId},
-    error::Error,
+    error::{Error, RejectionCode},
     store::{ClientFilter, JobFilter, Page, PageRequest},
 };
 
@@ -99,6 +99,16 @@ impl Platform {
     pub async fn servers(&self, caller: &Caller) -> Result<Vec<Server>, Error> {
         self.authorise(caller, Permission::ReadClients).await?;
         Ok(self.store().read().await?.servers().await?)
+    }
+
+    /// The server with this name, for who has this permission. The error names those that there are.
+    pub async fn server_named(&self, caller: &Caller, permission: Permission, name: &str) -> Result<Server, Error> {
+        self.authorise(caller, permission).await?;
+        let servers = self.store().read().await?.servers().await?;
+        let known = servers.iter().map(|server| server.name.as_str()).collect::<Vec<_>>().join(", ");
+        let unknown = || format!("no server is called `{name}`; there are: {known}");
+        let found = servers.into_iter().find(|server| server.name.as_str() == name);
+        found.ok_or_else(|| Error::rejected(RejectionCode::NotFound, None, unknown()))
     }
 
     /// These servers; unknown ids are left out.

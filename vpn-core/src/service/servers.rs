@@ -202,6 +202,8 @@ async fn bring(
     server.may_become(state).map_err(Error::wrong_state)?;
     if state == ServerState::Retired {
         no_clients(tx, id).await?;
+        // Nobody looks again, so nothing would be written over it.
+        tx.forget_observations(id).await?;
     }
     let entry = Entry::by(caller, action).server(id).with("before", server.state.as_str());
     changed(tx, Server { state, ..server }, entry).await

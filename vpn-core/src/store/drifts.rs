@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, any::AnyRow};
 use super::{Handle, StoreError, Tx, row::Reading};
 use crate::{
     clock::Timestamp,
-    domain::{Drift, DriftReport, JobFailure, Server, ServerId},
+    domain::{Drift, DriftReport, JobFailure, NO_CONFIGURATION, Server, ServerId},
 };
 
 const TABLE: &str = "server_drifts";
@@ -71,11 +71,23 @@ impl Tx {
             .bind(failure.map(|it| it.message.clone()))
             .bind(report.map(|_| begun.micros()))
             .bind(report.map(json).transpose()?)
-            .bind(report.map(|it| it.configuration.clone()))
+            // One that is not there cannot be what it should have.
+            .bind(report.map(|it| it.configuration.clone()).filter(|it| it != NO_CONFIGURATION))
             .bind(id.to_string())
             .bind(begun.micros())
             .execute(self.conn())
             .await?;
+        Ok(())
+    }
+
+    /// Forgets the names of people that were seen on this server: who was connected, and what differed.
+    pub async fn forget_observations(&mut self, id: ServerId) -> Result<(), StoreError> {
+        for sql in [
+            "UPDATE server_drifts SET report = NULL WHERE server_id = $1",
+            "UPDATE server_contacts SET sessions = NULL WHERE server_id = $1",
+        ] {
+            sqlx::query(self.dialect.sql(sql)).bind(id.to_string()).execute(self.conn()).await?;
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    fmt,
     ops::DerefMut,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -20,7 +21,7 @@ const ROWS_AT_ONCE: usize = 100;
 const NAMES_KEPT: usize = 10_000;
 
 /// A value that an entry of the audit log has a commitment to, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StoredValue {
     /// The commitment, in hexadecimal digits.
     pub commitment: String,
@@ -44,11 +45,25 @@ struct NewValue {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names(Arc<Mutex<Known>>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Known {
     /// The last erasure that they were looked up behind. After another one, each may be gone.
     erased: i64,
     names: HashMap<String, Hash>,
+}
+
+/// Not the value: it may be somebody's name.
+impl fmt::Debug for StoredValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredValue").field("commitment", &self.commitment).finish_non_exhaustive()
+    }
+}
+
+/// Nobody's name.
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Known").field("erased", &self.erased).finish_non_exhaustive()
+    }
 }
 
 impl Names {

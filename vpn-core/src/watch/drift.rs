@@ -26,7 +26,7 @@ impl DriftWatcher {
     /// How often when nothing else is said: it reads all that a host knows.
     pub const EVERY: Duration = Duration::from_hours(1);
 
-    /// Compares until it is told to stop. A comparison that is under way is given up: another worker makes it.
+    /// Compares until it is told to stop. A comparison that is under way is given up, and made when it is due again.
     pub async fn run(self, stop: CancellationToken) {
         go_round(self, stop).await;
     }

@@ -93,8 +93,9 @@ impl Watcher {
         let told: Vec<WarningCode> =
             Warning::about(server, before, None, then).into_iter().map(|warning| warning.code).collect();
         for warning in Warning::about(server, after, clients, now) {
-            // That it did not answer is said at each look, with the reason.
-            if !told.contains(&warning.code) && warning.code != WarningCode::HostSilent {
+            // That it did not answer, or a renewal failed, is said where that happens, with the reason.
+            let is_said = matches!(warning.code, WarningCode::HostSilent | WarningCode::CrlRenewalFailed);
+            if !is_said && !told.contains(&warning.code) {
                 tracing::warn!(server = %server.name, "{}", warning.message);
             }
         }

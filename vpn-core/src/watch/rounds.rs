@@ -28,20 +28,24 @@ pub(super) trait Rounds: Clone + Send + Sync + 'static {
     fn see_to(self, server: Server) -> impl Future<Output = ()> + Send;
 }
 
-/// Goes round until it is told to stop. What is under way then is given up: another worker does it.
+/// Goes round until it is told to stop. What is under way then is given up, and done when it is due again.
 pub(super) async fn go_round<R: Rounds>(who: R, stop: CancellationToken) {
     let (mut tasks, mut under_way) = (JoinSet::new(), HashMap::<ServerId, AbortHandle>::new());
     let mut rounds = tokio::time::interval((who.every() / 10).clamp(Duration::from_millis(50), AT_LEAST));
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(rounds.tick()).await.is_some() {
-        while let Some(ended) = tasks.try_join_next() {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a look at a VPN host ended in disorder");
-            }
+    loop {
+        let ended = tokio::select! {
+            () = stop.cancelled() => break,
+            _ = rounds.tick() => tasks.try_join_next(),
+            // Whoever is due and found no room has some now.
+            ended = tasks.join_next(), if tasks.len() >= R::AT_ONCE => ended,
+        };
+        if let Some(Err(error)) = ended {
+            tracing::error!(%error, "a look at a VPN host ended in disorder");
         }
         under_way.retain(|_, task| !task.is_finished());
         for server in who.due().await {
-            // What finds no room now is still due in the next round.
+            // What finds no room now is still due later.
             if tasks.len() < R::AT_ONCE && !under_way.contains_key(&server.id) {
                 under_way.insert(server.id, tasks.spawn(who.clone().see_to(server)));
             }

@@ -23,12 +23,12 @@ use vpn_core::service::Platform;
 /// How long an answer is given again, so that nobody can keep the database busy by asking.
 const FRESH: Duration = Duration::from_secs(1);
 /// How long the database may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 struct Metrics {
     platform: Platform,
-    /// The last page. Whoever asks while one is being made waits for it.
-    last: Mutex<Option<(Instant, String)>>,
+    /// The last answer. Whoever asks while one is being made waits for it.
+    last: Mutex<Option<(Instant, StatusCode, String)>>,
 }
 
 /// `/metrics` of the platform, and nothing else.
@@ -39,27 +39,25 @@ pub fn metrics(platform: Platform) -> Router {
 
 async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
     let mut last = metrics.last.lock().await;
-    if let Some((at, page)) = &*last
+    if let Some((at, status, page)) = &*last
         && at.elapsed() < FRESH
     {
-        return answer(StatusCode::OK, page.clone());
+        return answer(*status, page.clone());
     }
-    match tokio::time::timeout(PATIENCE, metrics.platform.tallies()).await {
-        Ok(Ok(tallies)) => {
-            let page = platform::page(&tallies);
-            *last = Some((Instant::now(), page.clone()));
-            answer(StatusCode::OK, page)
-        }
+    let (status, page) = match tokio::time::timeout(PATIENCE, metrics.platform.tallies()).await {
+        Ok(Ok(tallies)) => (StatusCode::OK, platform::page(&tallies)),
         // Prometheus takes it for down: `up` is 0.
         Ok(Err(error)) => {
             tracing::warn!(error.code = error.code(), %error, "the metrics could not be made");
-            answer(StatusCode::SERVICE_UNAVAILABLE, "the metrics could not be made: see the server's log\n".to_owned())
+            (StatusCode::SERVICE_UNAVAILABLE, "the metrics could not be made: see the server's log\n".to_owned())
         }
         Err(_) => {
             tracing::warn!("the metrics could not be made: the database does not answer");
-            answer(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n".to_owned())
+            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n".to_owned())
         }
-    }
+    };
+    *last = Some((Instant::now(), status, page.clone()));
+    answer(status, page)
 }
 
 fn answer(status: StatusCode, page: String) -> Response {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vpn_core::{
     clock::Timestamp,
-    domain::{Contact, HostFacts, JobKind, JobState, OpenVpnState, Perishable, Sessions},
+    domain::{Contact, HostFacts, JobKind, JobState, Perishable},
     service::{KnownHost, Tallies},
     store::JobTally,
 };
@@ -16,8 +16,6 @@ const OLDEST: &str = "vpn_queue_oldest_job_age_seconds";
 const NEXT: &str = "vpn_crl_next_update_timestamp_seconds";
 const EXPIRY: &str = "vpn_certificate_expiry_timestamp_seconds";
 const SOON: &str = "vpn_client_certificates_ending_soon";
-
-const KINDS: [JobKind; 2] = [JobKind::Provision, JobKind::Revoke];
 
 /// All metrics, as Prometheus reads them.
 pub(super) fn page(tallies: &Tallies) -> String {
@@ -43,7 +41,7 @@ fn count(jobs: &[JobTally], kind: JobKind, state: JobState) -> u64 {
 
 fn jobs(page: &mut Page, jobs: &[JobTally]) {
     page.family("vpn_jobs_total", "counter", "Jobs that have ended, by how they ended.");
-    for kind in KINDS {
+    for kind in JobKind::ALL {
         for outcome in [JobState::Succeeded, JobState::Failed, JobState::Canceled] {
             let labels = [("kind", kind.as_str()), ("outcome", outcome.as_str())];
             page.sample("vpn_jobs_total", &labels, count(jobs, kind, outcome));
@@ -57,7 +55,7 @@ fn durations(page: &mut Page, jobs: &[JobTally]) {
         "histogram",
         "From the request to the end of jobs that succeeded or failed, all attempts included.",
     );
-    for kind in KINDS {
+    for kind in JobKind::ALL {
         let ended: Vec<&JobTally> = of(jobs, kind, &[JobState::Succeeded, JobState::Failed]).collect();
         let kind = kind.as_str();
         let all: u64 = ended.iter().map(|it| it.count).sum();
@@ -75,11 +73,11 @@ fn durations(page: &mut Page, jobs: &[JobTally]) {
 
 fn queue(page: &mut Page, tallies: &Tallies) {
     page.family("vpn_queue_depth", "gauge", "Jobs that wait for a worker, or for their next attempt.");
-    for kind in KINDS {
+    for kind in JobKind::ALL {
         page.sample("vpn_queue_depth", &[("kind", kind.as_str())], count(&tallies.jobs, kind, JobState::Queued));
     }
     page.family("vpn_running_jobs", "gauge", "Jobs that a worker is at.");
-    for kind in KINDS {
+    for kind in JobKind::ALL {
         page.sample("vpn_running_jobs", &[("kind", kind.as_str())], count(&tallies.jobs, kind, JobState::Running));
     }
     page.family(OLDEST, "gauge", "How long the job that is due and has waited longest has waited; 0 when none is due.");
@@ -114,8 +112,7 @@ fn contacts(page: &mut Page, all: &[KnownHost]) {
     // While the host is away, or its OpenVPN does not answer, nobody knows.
     hosts(page, all, "vpn_connected_sessions", "Clients connected when a worker last looked at the host.", |host| {
         contact(host, |it| {
-            let is_known = |sessions: &&Sessions| it.failure.is_none() && sessions.server != OpenVpnState::Unreachable;
-            let sessions = it.sessions.as_ref().filter(is_known)?;
+            let sessions = it.sessions.as_ref().filter(|sessions| it.failure.is_none() && sessions.are_known())?;
             Some(i64::try_from(sessions.list.len()).unwrap_or(i64::MAX))
         })
     });
@@ -150,7 +147,7 @@ fn ends(page: &mut Page, all: &[KnownHost]) {
         page,
         all,
         SOON,
-        "Certificates of active clients that end within 14 days, or the last third of their life.",
+        "Certificates of active clients that end within 14 days, or within the last third of their life where that is shorter.",
         |host| Some(host.clients.and_then(|clients| clients.soon).map_or(0, |soon| soon.count.into())),
     );
 }

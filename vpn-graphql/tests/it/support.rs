@@ -247,7 +247,7 @@ pub(crate) fn options() -> HttpOptions {
     options.limits.operation = Duration::from_millis(500);
     options.limits.init_wait = Duration::from_millis(300);
     options.limits.ping_every = Duration::from_millis(400);
-    options.limits.write_wait = Duration::from_secs(2);
+    options.limits.write_wait = Duration::from_secs(5);
     options.limits.socket_operations = 3;
     options.limits.sockets = 5;
     options

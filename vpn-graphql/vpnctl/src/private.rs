@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, output};
 
 /// A new file with this in it.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
@@ -26,10 +26,12 @@ impl<'a> Handed<'a> {
         Ok(Self { file: create(path)?, path })
     }
 
-    /// What was given; the file goes when nothing was.
+    /// What was given; the file goes when nothing was, and why that was so is what is told.
     pub(crate) fn or_gone<T>(&self, given: Result<T, Failure>) -> Result<T, Failure> {
-        if given.is_err() {
-            fs::remove_file(self.path).map_err(Failure::file("removing", self.path))?;
+        if given.is_err()
+            && let Err(error) = fs::remove_file(self.path)
+        {
+            output::note(&format!("{} stays, empty: {error}", self.path.display()));
         }
         given
     }

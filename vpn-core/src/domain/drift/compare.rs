@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::{Difference, DriftReport, HostView, Subject};
 use crate::{
     clock::Timestamp,
-    domain::{Client, ClientStatus, FencingToken, HostRecord, OpenVpnState, RecordState, Serial, Session},
+    domain::{Client, ClientStatus, FencingToken, HostRecord, RecordState, Serial, Session},
 };
 
 /// A comparison that is under way: [`of`](Self::of) the host, with each [`client`](Self::client) of SQL, to the
@@ -35,7 +35,7 @@ impl Comparison {
             configuration: view.configuration,
             records: view.records.into_iter().map(|record| (record.serial.clone(), record)).collect(),
             published: view.published,
-            sessions_are_known: view.sessions.server != OpenVpnState::Unreachable,
+            sessions_are_known: view.sessions.are_known(),
             sessions: view.sessions.list.into_iter().map(|session| (session.name.clone(), session)).collect(),
             admitted: HashSet::new(),
             shut_out: HashMap::new(),
@@ -97,14 +97,17 @@ impl Comparison {
     /// do while none was confirmed.
     #[must_use]
     pub fn end(mut self, confirmed: Option<&str>) -> DriftReport {
+        let mut foreign = HashSet::new();
         for (serial, record) in std::mem::take(&mut self.records) {
-            // It is told of as a certificate; its session is no other matter.
-            self.admitted.extend(record.foreign_name.clone());
             let is_published = self.published.contains_key(&serial);
+            // It is told of as a certificate; its session is no other matter.
+            if !is_published {
+                foreign.extend(record.foreign_name.clone());
+            }
             self.found.extend(unknown(record, is_published));
         }
         for (name, session) in std::mem::take(&mut self.sessions) {
-            if self.admitted.contains(&name) {
+            if self.admitted.contains(&name) || foreign.contains(&in_one_word(&name)) {
                 continue;
             }
             let address = session.address;
@@ -135,6 +138,14 @@ fn revoked(state: Option<RecordState>, is_published: bool, of: impl Fn() -> Subj
         (false, true) => Some(Difference::NotRevokedOnHost { of: of() }),
         (buried, false) => Some(Difference::NotInCrl { of: of(), buried }),
     }
+}
+
+/// As hosts write the names of foreign certificates: see `libexec/adopt` of the host scripts.
+fn in_one_word(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".@_-".contains(&byte);
+    let written =
+        name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+    written.collect::<String>().chars().take(192).collect()
 }
 
 /// A serial that SQL does not know.

@@ -7,7 +7,7 @@ mod compare;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,15 +16,18 @@ use crate::clock::Timestamp;
 
 pub use compare::Comparison;
 
+/// What stands for the SHA-256 of a configuration that is not there.
+pub const NO_CONFIGURATION: &str = "missing";
+
 /// What a VPN host has shown.
 #[derive(Clone, Debug)]
 pub struct HostView {
-    /// SHA-256 of the OpenVPN server's configuration file, in hexadecimal digits, or `missing`.
+    /// SHA-256 of the OpenVPN server's configuration file, in hexadecimal digits, or [`NO_CONFIGURATION`].
     pub configuration: String,
     /// What it knows of every serial.
     pub records: Vec<HostRecord>,
     /// The serials that its CRL in force has, and when each was revoked, in seconds since the epoch.
-    pub published: std::collections::HashMap<Serial, i64>,
+    pub published: HashMap<Serial, i64>,
     /// Who is connected.
     pub sessions: Sessions,
 }
@@ -311,7 +314,7 @@ impl Difference {
             Self::SessionsUnknown => {
                 "look at OpenVPN on the host (systemctl status vpn-host-openvpn), then compare again".to_owned()
             }
-            Self::ConfigurationChanged { found, .. } if found == "missing" => {
+            Self::ConfigurationChanged { found, .. } if found == NO_CONFIGURATION => {
                 "run install.sh on the host: it writes the file again".to_owned()
             }
             Self::ConfigurationChanged { found, .. } => format!(

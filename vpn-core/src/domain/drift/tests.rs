@@ -247,6 +247,9 @@ fn a_report_survives_its_text_form_and_each_difference_has_a_message_and_a_cure(
         Difference::ConfigurationChanged { confirmed: "aa".to_owned(), found: "missing".to_owned() },
     ];
     let report = DriftReport::of(RIGHT.to_owned(), all);
+    for one in &report.differences {
+        assert_eq!(serde_json::to_value(one).expect("JSON")["kind"], one.kind().as_str());
+    }
     let text = serde_json::to_string(&report).expect("text");
     assert_eq!(serde_json::from_str::<DriftReport>(&text).expect("a report"), report);
     let server = "vpn1".parse().expect("a name");

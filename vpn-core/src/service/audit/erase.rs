@@ -34,7 +34,7 @@ impl Erasure {
             && (self.commitments.contains(commitment)
                 || is_person && self.people.iter().any(|name| name.eq_ignore_ascii_case(value))
                 || self.clients.iter().any(|client| client_id.as_deref() == Some(&client.to_string()))
-                || self.containing.iter().any(|text| lower().contains(&text.to_lowercase())))
+                || self.containing.iter().any(|text| !text.is_empty() && lower().contains(&text.to_lowercase())))
     }
 }
 

@@ -42,7 +42,7 @@ impl Parts {
 
 /// Proves that the entry `seq` is in the tree over the first `size` entries and, if asked, that this continues the
 /// tree over the first `old_size`. All entries up to `size` are read and checked, from the segments of the sealed ones,
-/// by name, the oldest first, and from the database, in constant memory.
+/// by name, the oldest first, and from the database, in memory for the commitments of one segment.
 pub async fn prove_entry(
     store: &Store,
     segments: impl IntoIterator<Item = (String, impl BufRead)> + Send,

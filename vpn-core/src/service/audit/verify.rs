@@ -97,7 +97,8 @@ impl VerifyError {
     }
 }
 
-/// Checks the whole log, and that what stands beside it is what it was written with, in constant memory.
+/// Checks the whole log, and that what stands beside it is what it was written with, in constant memory but for the
+/// commitments to what was erased.
 pub async fn verify_audit_log(store: &Store) -> Result<Verified, VerifyError> {
     verify_audit_log_against(store, []).await
 }

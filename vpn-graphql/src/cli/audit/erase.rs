@@ -66,10 +66,11 @@ impl Erase {
         let store = crate::cli::open(sources)?;
         let values = plan_erasure(&store, &erasure).await?;
         if self.apply {
-            let told_by = erase_values(&store, &local_caller(&Ambient::system())?, &self.reason, &values).await?;
+            // Before: stopped half-way, they are all the more needed after a restore.
             for value in &values {
                 println!("{}", value.commitment);
             }
+            let told_by = erase_values(&store, &local_caller(&Ambient::system())?, &self.reason, &values).await?;
             let entries: Vec<String> = told_by.iter().map(ToString::to_string).collect();
             eprintln!("done: {} values are erased, entry {} of the log tells of it", values.len(), entries.join(", "));
         } else {

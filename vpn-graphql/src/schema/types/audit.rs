@@ -1,7 +1,5 @@
 //! The audit log.
 
-use std::fmt::Write as _;
-
 use async_graphql::{Context, ID, Json, Object};
 use serde_json::{Map, Value};
 use vpn_core::{
@@ -88,12 +86,12 @@ impl AuditEntry {
     /// The hash that chains it to the entry before it, in 64 hexadecimal digits:
     /// SHA-256 of a zero byte, `seq` as 8 bytes (big-endian), `previousHash` as 32 bytes, and `canonical`.
     async fn hash(&self) -> String {
-        hexadecimal(&self.0.hash)
+        hex::encode(self.0.hash)
     }
 
     /// The hash of the entry before it.
     async fn previous_hash(&self) -> String {
-        hexadecimal(&self.0.previous_hash)
+        hex::encode(self.0.previous_hash)
     }
 }
 
@@ -109,23 +107,16 @@ pub(crate) struct ErasableValue {
 impl ErasableValue {
     /// SHA-256 of `salt` and the UTF-8 text of `value` behind it, in 64 hexadecimal digits.
     async fn commitment(&self) -> String {
-        hexadecimal(&self.commitment)
+        hex::encode(self.commitment)
     }
 
     /// 32 random bytes, in 64 hexadecimal digits; null once the value was erased.
     async fn salt(&self) -> Option<String> {
-        self.value.as_ref().map(|known| hexadecimal(&known.salt))
+        self.value.as_ref().map(|known| hex::encode(known.salt))
     }
 
     /// The value; null once it was erased.
     async fn value(&self) -> Option<&str> {
         self.value.as_ref().map(|known| known.value.as_str())
     }
-}
-
-pub(super) fn hexadecimal(hash: &audit::Hash) -> String {
-    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

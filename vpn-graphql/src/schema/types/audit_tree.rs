@@ -3,7 +3,6 @@
 use async_graphql::{Context, Error, Object};
 use vpn_core::{audit::Hash, service};
 
-use super::audit::hexadecimal;
 use crate::{
     error::told,
     schema::{Scope, cursor::count},
@@ -27,7 +26,7 @@ impl AuditTree {
 
     /// The root: SHA-256, 64 hexadecimal digits.
     async fn root_hash(&self) -> String {
-        hexadecimal(&self.0.0.root)
+        hex::encode(self.0.0.root)
     }
 
     /// Proves that the entry `seq` is in this tree: RFC 6962, section 2.1.1, for the leaf `seq` − 1.
@@ -47,5 +46,5 @@ impl AuditTree {
 }
 
 fn texts(hashes: &[Hash]) -> Vec<String> {
-    hashes.iter().map(hexadecimal).collect()
+    hashes.iter().map(hex::encode).collect()
 }

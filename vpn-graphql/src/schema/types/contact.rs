@@ -78,7 +78,8 @@ impl ServerContact {
 
     /// How many clients were connected when it last answered; null when that is not known.
     async fn connected(&self) -> Option<i32> {
-        self.contact.sessions.as_ref().map(|sessions| i32::try_from(sessions.list.len()).unwrap_or(i32::MAX))
+        let known = self.contact.sessions.as_ref().filter(|sessions| sessions.are_known());
+        known.map(|sessions| i32::try_from(sessions.list.len()).unwrap_or(i32::MAX))
     }
 
     /// Who was connected when it last answered, the longest first: the first 100, or `first` of them, which
@@ -108,8 +109,8 @@ pub(crate) struct HostStatus {
     ca_sha256_fingerprint: String,
     /// The number of the CRL in force.
     crl_number: String,
-    /// When that CRL was made, by the host's clock.
-    crl_made_at: DateTime,
+    /// When that CRL was made, by the host's clock; null when its number is no time.
+    crl_made_at: Option<DateTime>,
     /// When that CRL ends. OpenVPN refuses everybody from then on.
     crl_next_update: DateTime,
     /// When the CA's certificate ends; null when the host's scripts are too old to say.
@@ -121,14 +122,15 @@ pub(crate) struct HostStatus {
 impl From<HostFacts> for HostStatus {
     fn from(facts: HostFacts) -> Self {
         let time = |seconds| DateTime(Timestamp::from_seconds(seconds));
+        let crl = facts.crl();
         Self {
             protocol: i32::try_from(facts.version).unwrap_or(i32::MAX),
             capabilities: facts.capabilities,
             host_id: facts.host_id,
             ca_sha256_fingerprint: facts.ca_sha256,
             crl_number: facts.crl_number.to_string(),
-            crl_made_at: time(i64::try_from(facts.crl_number).unwrap_or(i64::MAX)),
-            crl_next_update: time(facts.crl_next_update),
+            crl_made_at: crl.made_at.map(DateTime),
+            crl_next_update: DateTime(crl.ends_at),
             ca_not_after: facts.ca_not_after.map(time),
             server_not_after: facts.server_not_after.map(time),
         }
