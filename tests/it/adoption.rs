@@ -1,6 +1,6 @@
 //! An OpenVPN server that easy-rsa served so far is taken over: its CA, its clients, its revocations.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
@@ -13,13 +13,13 @@ use vpn_core::{
     sandbox::{Options, Sandbox, VpnHost},
     store::{ClientFilter, PageRequest},
 };
-use vpn_tests::{Database, TestPlatform, hosts};
+use vpn_tests::{Database, PATIENCE, TestPlatform, checker::pki::whole, eventually, hosts, programs::output};
 
 const EASY_RSA: &str = "/usr/share/easy-rsa/easyrsa";
 
 /// What a program prints, if it ends well.
 async fn run(program: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(program).args(arguments).output().await.with_context(|| program.to_owned())?;
+    let output = output(Command::new(program).args(arguments)).await?;
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "{program} {arguments:?}: {text}");
     Ok(text)
@@ -214,7 +214,7 @@ async fn are_as_they_were(test: &TestPlatform, pki: &Pki) -> Result<()> {
         let certificate = client.certificate().context("a certificate")?;
         assert_eq!(
             (client.status(), client.serial.as_str()),
-            (ClientStatus::Active, &*pki.field(name, "-serial").await?)
+            (ClientStatus::Active, &*whole(&pki.field(name, "-serial").await?))
         );
         let fingerprint = pki.field(name, "-fingerprint").await?.replace(':', "").to_lowercase();
         assert_eq!(certificate.sha256_fingerprint, fingerprint);
@@ -226,7 +226,7 @@ async fn are_as_they_were(test: &TestPlatform, pki: &Pki) -> Result<()> {
     let line = index.lines().find(|line| line.starts_with('R')).context("a revoked one")?;
     let told: Vec<&str> = line.split('\t').collect();
     let ben = called(test, "ben").await?;
-    assert_eq!((ben.status(), ben.serial.as_str()), (ClientStatus::Revoked, told[3]));
+    assert_eq!((ben.status(), ben.serial.as_str()), (ClientStatus::Revoked, &*whole(told[3])));
     let at = ben.revoked_at().context("a time")?.to_utc().format("%y%m%d%H%M%SZ").to_string();
     assert_eq!(at, told[2]);
     assert_eq!(test.actions(ben.id).await?, ["client.reconciled"]);
@@ -248,7 +248,7 @@ fn old_profile(pki: &Pki, name: &str, remote: &str, tls_auth: &str) -> Result<St
 
 #[tokio::test]
 async fn clients_of_the_old_server_go_on_with_the_profiles_they_have_until_they_are_revoked() -> Result<()> {
-    let (pki, patience) = (Pki::make().await?, Duration::from_mins(1));
+    let pki = Pki::make().await?;
     let host = Sandbox::start(Options { host: true, tunnel: true, ..Options::default() }).await?;
     let vpn = host.host()?;
     let tunnel = vpn.tunnel().map_err(|missing| anyhow::anyhow!("{missing}"))?;
@@ -260,7 +260,7 @@ async fn clients_of_the_old_server_go_on_with_the_profiles_they_have_until_they_
 
     let profile = old_profile(&pki, "ann", &tunnel.remote.to_string(), &fs::read_to_string(&key)?)?;
     let client = tunnel.connect(&profile)?;
-    client.connected(patience).await?;
+    client.connected(PATIENCE).await?;
     let test = TestPlatform::with_host(Database::Sqlite, vpn, vpn.port, &vpn.host_key).await?;
     apply(&test, plan(&test, true).await?).await?;
     assert_eq!(differences(&test).await?, [(DriftKind::ForeignCertificate, "john.doe".to_owned())]);
@@ -271,13 +271,10 @@ async fn clients_of_the_old_server_go_on_with_the_profiles_they_have_until_they_
     worker.drain().await?;
     client.stop().await;
     let again = tunnel.connect(&profile)?;
-    vpn_tests::within(patience, "the server refuses it", async || {
-        Ok(tunnel.server_log().contains("certificate revoked"))
-    })
-    .await?;
+    eventually("the server refuses it", async || Ok(tunnel.server_log().contains("certificate revoked"))).await?;
     again.stop().await;
     let other = tunnel.connect(&old_profile(&pki, "cleo", &tunnel.remote.to_string(), &fs::read_to_string(&key)?)?)?;
-    other.connected(patience).await?;
+    other.connected(PATIENCE).await?;
     other.stop().await;
     test.check().await
 }

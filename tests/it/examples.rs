@@ -1,16 +1,19 @@
 //! What the README tells people to run, run.
 
-use std::{path::Path, process::Stdio};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 use vpn_core::sandbox::{Janitor, Launch, temporary_directory};
-use vpn_tests::{PATIENCE, eventually, programs::built, soon, turn::turn};
+use vpn_tests::{
+    PATIENCE, eventually,
+    programs::{built, output},
+    turn::turn,
+};
 
 /// Runs a program to its end and gives what it printed.
 async fn run(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = soon("its end", output).await??;
+    let output = output(command).await?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}\n{text}\n{errors}", output.status);

@@ -11,10 +11,12 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::process::{Child, Command};
 use vpn_core::{
     domain::{JobKind, JobState},
-    sandbox::free_port,
     store::JobTally,
 };
-use vpn_tests::{Database, TestPlatform, World, eventually, on_every_database, programs, told, turn::turn};
+use vpn_tests::{
+    Database, TestPlatform, World, eventually, fleet::lasting_port, on_every_database, platform::PROFILE_KEY, programs,
+    told, turn::turn,
+};
 
 /// A page, read as strictly as its format is told.
 #[derive(Debug, Default)]
@@ -105,12 +107,12 @@ struct Server {
 impl Server {
     /// On this database, once it answers with this status.
     async fn start(test: &TestPlatform, database: &str, status: u16) -> Result<Self> {
-        let (listen, metrics) = (format!("127.0.0.1:{}", free_port()?), format!("127.0.0.1:{}", free_port()?));
+        let (listen, metrics) = (format!("127.0.0.1:{}", lasting_port()?), format!("127.0.0.1:{}", lasting_port()?));
         let running = Command::new(programs::built("vpn-graphql")?)
             .args(["serve", "--listen", &listen])
             .env("VPN_DATABASE_URL", database)
             .env("VPN_REDIS_URL", test.sandbox.redis()?.url())
-            .env("VPN_PROFILE_KEY", "5e".repeat(32))
+            .env("VPN_PROFILE_KEY", PROFILE_KEY)
             .env("VPN_METRICS_LISTEN", &metrics)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -20,14 +20,16 @@ use vpn_core::{
     domain::{Caller, Role, Scopes, Server},
     sandbox::{Launch, Options, Process, Sandbox, VpnHost, free_port},
     service::{CreateClient, CreateToken, Platform, RegisterServer},
-    vault::Vault,
 };
 use vpn_examples::Api;
-use vpn_tests::{Db, platform::caller, programs::built};
+use vpn_tests::{
+    Db,
+    platform::{PROFILE_KEY, caller, vault},
+    programs::built,
+};
 
 use crate::Size;
 
-const PROFILE_KEY: &str = "5e";
 /// As long as open jobs become fewer within this time, they are waited for.
 const PROGRESS: Duration = Duration::from_mins(3);
 
@@ -70,7 +72,7 @@ impl Crew {
     pub(crate) async fn assemble(size: Size) -> Result<Self> {
         let db = Db::migrated(size.database).await?;
         let sandbox = Sandbox::start(Options::without_tunnel()).await?;
-        let vault = Vault::new(&SecretString::from(PROFILE_KEY.repeat(32)))?;
+        let vault = vault()?;
         let redis = SecretString::from(sandbox.redis()?.url());
         let platform = Platform::connect(db.store.clone(), &redis, vault, Ambient::system(), 8)?;
         let admin = caller("load", Role::Admin)?;
@@ -219,7 +221,7 @@ fn configure(db: &Db, sandbox: &Sandbox, port: u16) -> Result<PathBuf> {
          ssh_key = '''{}'''\n",
         db.url,
         sandbox.redis()?.url(),
-        PROFILE_KEY.repeat(32),
+        PROFILE_KEY,
         sandbox.host()?.private_key
     );
     fs::write(&file, text)?;

@@ -15,9 +15,10 @@ use vpn_core::{
     host::{Hosts, SshOptions, SshTransport},
     reconcile::Reconciler,
     service::verify_audit_log,
-    vault::Vault,
     worker,
 };
+
+use vpn_tests::platform::vault;
 
 use crate::{crew::Crew, offer::Offered, watch::Watchers};
 
@@ -111,7 +112,7 @@ async fn host(crew: &Crew, found: &mut Judgement) -> Result<()> {
         store: crew.db.store.clone(),
         redis_url: secrecy::SecretString::from(crew.sandbox.redis()?.url()),
         hosts: Hosts::over(Arc::new(SshTransport::new(SshOptions::new(key))?)),
-        vault: Vault::new(&secrecy::SecretString::from("5e".repeat(32)))?,
+        vault: vault()?,
         ambient: Ambient::system(),
     };
     let runner = worker::by_hand(deps, worker::Options::default()).await?;

@@ -19,7 +19,7 @@ pub mod platform;
 pub mod programs;
 pub mod proxy;
 pub mod redis;
-mod restore;
+pub mod restore;
 pub mod turn;
 mod wait;
 pub mod watching;

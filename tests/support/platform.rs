@@ -27,6 +27,14 @@ use vpn_core::{
 
 use crate::{Database, Db, hosts, wait::PATIENCE};
 
+/// The key that profiles are sealed with in tests, as configuration has it.
+pub const PROFILE_KEY: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
+
+/// Opens what was sealed with it.
+pub fn vault() -> Result<Vault> {
+    Ok(Vault::new(&SecretString::from(PROFILE_KEY))?)
+}
+
 /// How often a job is tried in tests.
 pub const MAX_ATTEMPTS: i32 = 3;
 
@@ -88,7 +96,7 @@ impl TestPlatform {
         // Of its own: the queue is shared by all who share a Redis.
         let sandbox = Sandbox::start(Options::redis()).await?;
         let ambient = Ambient::system();
-        let vault = Vault::new(&SecretString::from("5e".repeat(32)))?;
+        let vault = vault()?;
         let url = SecretString::from(sandbox.redis()?.url());
         let platform = Platform::connect(db.store.clone(), &url, vault.clone(), ambient.clone(), MAX_ATTEMPTS)?
             .with_policy(Policy { public_url: Some("https://vpn.example.org".to_owned()), ..Policy::default() });

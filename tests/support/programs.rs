@@ -1,8 +1,14 @@
 //! The platform's own programs, as they were built.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    process::{Output, Stdio},
+};
 
 use anyhow::{Context as _, Result, ensure};
+use tokio::process::Command;
+
+use crate::soon;
 
 /// A program that was built beside the tests: `vpn-graphql`, `vpn-worker`, `examples/demo`.
 pub fn built(name: &str) -> Result<PathBuf> {
@@ -17,4 +23,11 @@ pub fn built(name: &str) -> Result<PathBuf> {
         program.display()
     );
     Ok(program)
+}
+
+/// What became of a program that ends by itself. It goes with the test.
+pub async fn output(command: &mut Command) -> Result<Output> {
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    soon(&format!("{program} ends"), output).await?.context(program)
 }

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use vpn_core::{
     backup::{self, Restore},
     clock::Ambient,
-    domain::{Caller, Client},
+    domain::{Caller, Client, Role},
     host::FaultyTransport,
     reconcile::Reconciler,
     sandbox::{Options, Sandbox},
@@ -17,8 +17,16 @@ use vpn_core::{
 
 use crate::{
     Database, Db, TestPlatform,
-    platform::{MAX_ATTEMPTS, hurried},
+    platform::{MAX_ATTEMPTS, caller, hurried, vault},
 };
+
+/// Makes an empty database that of a backup.
+pub async fn restore(db: &Db, from: &Path) -> Result<()> {
+    let (caller, vault) = (caller("root", Role::Admin)?, vault()?);
+    let how = Restore { caller: &caller, vault: &vault, give_up_profiles: false, keep_tokens: true };
+    backup::restore(&db.store, from, &how).await?;
+    Ok(())
+}
 
 impl TestPlatform {
     /// The same platform after a disaster: its database made of this backup, and a Redis that knows
@@ -51,11 +59,5 @@ impl TestPlatform {
     pub async fn called(&self, name: &str) -> Result<Client> {
         let input = CreateClient { name: name.into(), server_id: self.server.id.to_string(), idempotency_key: None };
         Ok(self.platform.create_client(&self.admin, input).await?)
-    }
-
-    /// The key that profiles are sealed with, as configuration has it.
-    #[must_use]
-    pub fn profile_key() -> String {
-        "5e".repeat(32)
     }
 }

@@ -4,17 +4,17 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tokio::process::Command;
 use vpn_core::{
     audit::{Action, AuditEntry, ChainFault, Entry, Erasable, JobAct, Naming, leaf_hash, verify_export},
-    backup::{self, Restore},
+    backup,
     domain::{Caller, Client, JobKind, Role},
-    secrecy::SecretString,
     service::{
         EraseError, Erasure, SealUpTo, VerifyError, erase_values, export_audit_log, plan_erasure, plan_seal,
         seal_audit_log, verify_audit_log, verify_audit_log_against, verify_audit_log_with_segments,
     },
     store::{AuditFilter, PageRequest, Store, StoredValue},
-    vault::Vault,
 };
-use vpn_tests::{Database, Db, World, attack::Attacker, on_every_database, platform::caller, programs};
+use vpn_tests::{
+    Database, Db, World, attack::Attacker, on_every_database, platform::caller, programs, restore::restore,
+};
 
 use super::{checkpoint, entries};
 
@@ -241,10 +241,8 @@ async fn what_an_old_backup_brings_back_is_erased_again(world: World) -> Result<
     let file = directory.path().join("backup");
     backup::write_file(world.store(), &file).await?;
     let erased = erase(world.store(), of_person("ada@example.org")).await?;
-    let (caller, vault) = (caller("root", Role::Admin)?, Vault::new(&SecretString::from("5e".repeat(32)))?);
-    let how = Restore { caller: &caller, vault: &vault, give_up_profiles: false, keep_tokens: true };
     let db = Db::empty(world.db.database).await?;
-    backup::restore(&db.store, &file, &how).await?;
+    restore(&db, &file).await?;
     ensure!(!by_actor(&db.store, "ada@example.org").await?.is_empty(), "it is back");
     let again = Erasure { commitments: erased.into_iter().map(|it| it.commitment).collect(), ..Erasure::default() };
     erase(&db.store, again).await?;
@@ -258,7 +256,7 @@ async fn what_an_old_backup_brings_back_is_erased_again(world: World) -> Result<
     let sum = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(body.as_bytes()));
     let end = format!("{{\"end\":{{\"lines\":{},\"sha256\":\"{sum}\"}}}}\n", body.lines().count());
     std::fs::write(&file, format!("{body}{end}"))?;
-    let refused = backup::restore(&Db::empty(world.db.database).await?.store, &file, &how).await;
+    let refused = restore(&Db::empty(world.db.database).await?, &file).await;
     ensure!(refused.as_ref().is_err_and(|error| error.to_string().contains("has a commitment to")), "{refused:?}");
     Ok(())
 }
@@ -310,7 +308,7 @@ async fn the_command_shows_what_it_would_erase_and_can_do_it_again() -> Result<(
     let run = async |arguments: &[&str]| -> Result<(bool, String, String)> {
         let mut command = Command::new(programs::built("vpn-graphql")?);
         let command = command.args(["audit", "erase", "--reason", "asked for by letter"]).args(arguments);
-        let output = command.env("VPN_DATABASE_URL", &world.db.url).output().await?;
+        let output = programs::output(command.env("VPN_DATABASE_URL", &world.db.url)).await?;
         Ok((output.status.success(), String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?))
     };
     let (done, _, said) = run(&[]).await?;

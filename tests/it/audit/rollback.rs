@@ -1,17 +1,14 @@
 //! A database that was restored from a backup has a log that lacks something; who keeps checkpoints is told.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use tokio::process::Command;
 use vpn_core::{
     audit::{ChainFault, Checkpoint},
-    backup::{self, Restore},
-    domain::Role,
-    secrecy::SecretString,
+    backup,
     service::{Checkpointer, VerifyError, verify_audit_log, verify_audit_log_against},
     store::Store,
-    vault::Vault,
 };
-use vpn_tests::{Database, Db, World, on_every_database, platform::caller, programs};
+use vpn_tests::{Database, Db, World, on_every_database, programs, restore::restore};
 
 use super::{checkpoint, filled, key_for};
 
@@ -26,10 +23,8 @@ async fn restored(world: &World) -> Result<(Db, Checkpoint, Checkpoint)> {
     backup::write_file(world.store(), &file).await?;
     filled(world).await?;
     let late = checkpoint(world.store()).await?;
-    let (caller, vault) = (caller("root", Role::Admin)?, Vault::new(&SecretString::from("5e".repeat(32)))?);
-    let how = Restore { caller: &caller, vault: &vault, give_up_profiles: false, keep_tokens: true };
     let db = Db::empty(world.db.database).await?;
-    backup::restore(&db.store, &file, &how).await?;
+    restore(&db, &file).await?;
     Ok((db, early, late))
 }
 
@@ -76,7 +71,7 @@ async fn the_command_says_that_the_log_was_rolled_back() -> Result<()> {
     let verify = async |url: &str| {
         let mut command = Command::new(programs::built("vpn-graphql")?);
         command.args(["audit", "verify", "--public-key", &key.public().to_string(), "--checkpoint"]).arg(&kept);
-        command.env("VPN_DATABASE_URL", url).output().await.context("the program")
+        programs::output(command.env("VPN_DATABASE_URL", url)).await
     };
     ensure!(verify(&world.db.url).await?.status.success());
     let told = verify(&db.url).await?;

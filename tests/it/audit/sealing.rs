@@ -7,17 +7,18 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use vpn_core::{
     audit::{Action, AuditEntry, ChainFault, Checkpoint, Entry, ExportError, Naming, Seal, Sealed, Verified},
-    backup::{self, Restore},
+    backup,
     domain::Role,
-    secrecy::SecretString,
     service::{
         SealError, SealUpTo, VerifyError, export_audit_log, finish_sealing, plan_seal, prove_entry, seal_audit_log,
         verify_audit_log, verify_audit_log_against, verify_audit_log_with_segments,
     },
     store::{AuditFilter, PageRequest, Store},
-    vault::Vault,
 };
-use vpn_tests::{Database, Db, TestPlatform, World, attack::Attacker, on_every_database, platform::caller, programs};
+use vpn_tests::{
+    Database, Db, TestPlatform, World, attack::Attacker, on_every_database, platform::caller, programs,
+    restore::restore,
+};
 
 use super::{checkpoint, entries, filled};
 
@@ -264,11 +265,9 @@ async fn a_sealed_log_is_restored_from_a_backup(world: World) -> Result<()> {
     shelf.seal(world.store(), 6, "two").await?;
     let before = checkpoint(world.store()).await?;
     backup::write_file(world.store(), &shelf.path("backup")).await?;
-    let (caller, vault) = (caller("ada", Role::Admin)?, Vault::new(&SecretString::from("5e".repeat(32)))?);
-    let how = Restore { caller: &caller, vault: &vault, give_up_profiles: false, keep_tokens: true };
     for database in [Database::Sqlite, Database::Postgres, Database::MariaDb] {
         let db = Db::empty(database).await?;
-        backup::restore(&db.store, &shelf.path("backup"), &how).await?;
+        restore(&db, &shelf.path("backup")).await?;
         let verified = verify_audit_log_against(&db.store, [before.clone()]).await?;
         assert_eq!((verified.sealed, verified.checkpoints), (6, 1), "{database:?}");
         let whole = shelf.verify(&db.store, &["one", "two"], vec![before.clone()]).await?;
@@ -335,7 +334,8 @@ async fn the_command_shows_its_plan_and_does_it_when_told_to() -> Result<()> {
     let to = shelf.path("segment").to_string_lossy().into_owned();
     let run = async |arguments: &[&str]| -> Result<(bool, String)> {
         let mut command = Command::new(programs::built("vpn-graphql")?);
-        let output = command.arg("audit").args(arguments).env("VPN_DATABASE_URL", &world.db.url).output().await?;
+        command.arg("audit").args(arguments).env("VPN_DATABASE_URL", &world.db.url);
+        let output = programs::output(&mut command).await?;
         let said = [output.stdout, output.stderr].concat();
         Ok((output.status.success(), String::from_utf8(said)?))
     };

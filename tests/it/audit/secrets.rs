@@ -12,11 +12,9 @@ use vpn_core::{
     sandbox::free_port,
     service::CreateToken,
 };
-use vpn_tests::{Database, TestPlatform, eventually, hosts, programs};
+use vpn_tests::{Database, TestPlatform, eventually, hosts, platform::PROFILE_KEY, programs};
 
 use super::entries;
-
-const PROFILE_KEY: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
 
 /// What must not be found anywhere: each in the forms in which it could be written.
 struct Secrets(Vec<(String, String)>);

@@ -49,7 +49,7 @@ impl Desk {
 
     fn command(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = Command::new(programs::built("vpn-graphql")?);
-        command.arg("audit").args(arguments).env("VPN_DATABASE_URL", self.url()).kill_on_drop(true);
+        command.arg("audit").args(arguments).env("VPN_DATABASE_URL", self.url());
         if self.path("key").exists() {
             command.env("VPN_CHECKPOINT_KEY_FILE", self.path("key"));
         }
@@ -57,7 +57,7 @@ impl Desk {
     }
 
     async fn output(&self, arguments: &[&str]) -> Result<Output> {
-        Ok(self.command(arguments)?.output().await?)
+        programs::output(&mut self.command(arguments)?).await
     }
 
     async fn run(&self, arguments: &[&str]) -> Result<Output> {

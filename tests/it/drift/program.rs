@@ -5,30 +5,36 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tokio::process::Command;
-use vpn_tests::{TestPlatform, hosts, programs::built};
+use vpn_tests::{
+    TestPlatform, hosts,
+    platform::PROFILE_KEY,
+    programs::{built, output},
+    turn::turn,
+};
 
 use super::Pair;
 
 /// The exit status, and what was printed.
 async fn drift(test: &TestPlatform, key: &Path, more: &[&str]) -> Result<(Option<i32>, String, String)> {
-    let output = Command::new(built("vpn-worker")?)
+    let mut command = Command::new(built("vpn-worker")?);
+    command
         .args(["drift", "--server", "vpn1"])
         .args(more)
         .env_clear()
         .env("LOGNAME", "ada")
         .env("VPN_DATABASE_URL", &test.db.url)
         .env("VPN_REDIS_URL", test.sandbox.redis()?.url())
-        .env("VPN_PROFILE_KEY", TestPlatform::profile_key())
+        .env("VPN_PROFILE_KEY", PROFILE_KEY)
         .env("VPN_LOG", "warn")
-        .env("VPN_SSH_KEY_FILE", key)
-        .output()
-        .await?;
+        .env("VPN_SSH_KEY_FILE", key);
+    let output = output(&mut command).await?;
     let printed = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok((output.status.code(), printed(&output.stdout), printed(&output.stderr)))
 }
 
 #[tokio::test]
 async fn an_operator_compares_and_the_exit_status_tells_whether_they_differ() -> Result<()> {
+    let _turn = turn().await?;
     let pair = Pair::new(hosts::private().await?).await?;
     let (test, key) = (&pair.test, pair.vpn()?.private_key_path());
     let (code, said, _) = drift(test, &key, &[]).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio_util::sync::CancellationToken;
 use vpn_core::watch::{DriftWatcher, WatchPolicy};
-use vpn_tests::{Database, TestPlatform, hosts, within};
+use vpn_tests::{Database, TestPlatform, eventually, hosts};
 
 use super::inspector;
 
@@ -24,10 +24,8 @@ async fn many_workers_compare_once() -> Result<()> {
         watch(&stop);
     }
     let id = test.server.id;
-    within(Duration::from_mins(1), "they were compared", async || {
-        Ok(test.platform.drifts(&test.admin, &[id]).await?.contains_key(&id))
-    })
-    .await?;
+    eventually("they were compared", async || Ok(test.platform.drifts(&test.admin, &[id]).await?.contains_key(&id)))
+        .await?;
     assert_eq!(test.faults.calls(), ["hello", "inventory", "published", "sessions"], "one worker compared");
     drop(guard);
     Ok(())

@@ -1,6 +1,6 @@
 //! A revoked client is connected.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use anyhow::{Result, ensure};
 use vpn_core::{
@@ -8,7 +8,7 @@ use vpn_core::{
     sandbox::{Options, Sandbox},
     secrecy::ExposeSecret as _,
 };
-use vpn_tests::{Database, TestPlatform};
+use vpn_tests::{Database, PATIENCE, TestPlatform};
 
 use super::{Pair, differences};
 
@@ -31,7 +31,7 @@ async fn the_session_of_a_revoked_client_is_named_until_it_is_ended() -> Result<
     fs::write(vpn.state.join("pub/crl.pem"), &older_crl)?;
     fs::write(vpn.state.join("pub/admitted").join(revoked.serial.as_str()), "")?;
     let client = tunnel.connect(profile.expose_secret())?;
-    client.connected(Duration::from_mins(1)).await?;
+    client.connected(PATIENCE).await?;
     let name = revoked.name.to_string();
     let wanted = [(DriftKind::RevokedSession, name.clone()), (DriftKind::NotInCrl, name)];
     assert_eq!(differences(&test).await?, wanted);

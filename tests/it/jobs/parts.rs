@@ -12,10 +12,8 @@ use vpn_core::{
     host::{Boxed, Hosts},
     jobs::{JobPolicy, Runner, Shares, SweepPolicy, Sweeper},
     queue::{Doorbell, Handler as _, QueueError, QueueHealth},
-    secrecy::SecretString,
-    vault::Vault,
 };
-use vpn_tests::{Database, World, failure, hosts, told};
+use vpn_tests::{Database, World, failure, hosts, platform::vault, told};
 
 /// A bell that nobody hears.
 #[derive(Default)]
@@ -45,7 +43,7 @@ async fn runner(world: &World, bell: &Arc<Silent>) -> Result<Runner> {
         store,
         locks: world.locks.clone(),
         hosts: Hosts::over(hosts::transport(hosts::options(hosts::shared().await?))?),
-        vault: Vault::new(&SecretString::from("5e".repeat(32)))?,
+        vault: vault()?,
         bell: bell.clone(),
         ambient: world.ambient.clone(),
         shares: Shares::of(1),

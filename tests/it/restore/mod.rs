@@ -7,13 +7,14 @@ mod owner;
 mod programs;
 
 use anyhow::Result;
+use tokio::process::Command;
 use vpn_core::{
     domain::{Client, ClientId},
     host::Fault,
     reconcile::{Act, Plan},
     sandbox::Sandbox,
 };
-use vpn_tests::{Database, TestPlatform, hosts, platform::MAX_ATTEMPTS};
+use vpn_tests::{Database, TestPlatform, hosts, platform::MAX_ATTEMPTS, programs::output};
 
 /// A platform that was set back, with what was done since its backup.
 struct SetBack {
@@ -104,10 +105,8 @@ async fn reconciled(test: &TestPlatform, id: ClientId) -> Result<usize> {
 
 /// Whether the CRL in force has the client's serial.
 async fn in_the_crl(host: &Sandbox, client: &Client) -> Result<bool> {
-    let crl = tokio::process::Command::new("openssl")
-        .args(["crl", "-noout", "-text", "-in"])
-        .arg(host.host()?.state.join("pub/crl.pem"))
-        .output()
-        .await?;
+    let mut openssl = Command::new("openssl");
+    openssl.args(["crl", "-noout", "-text", "-in"]).arg(host.host()?.state.join("pub/crl.pem"));
+    let crl = output(&mut openssl).await?;
     Ok(String::from_utf8_lossy(&crl.stdout).contains(&format!("Serial Number: {}", client.serial)))
 }

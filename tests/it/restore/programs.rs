@@ -5,7 +5,11 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use tokio::process::Command;
 use vpn_core::domain::ClientStatus;
-use vpn_tests::{Database, TestPlatform, hosts, programs::built};
+use vpn_tests::{
+    Database, TestPlatform, hosts,
+    platform::PROFILE_KEY,
+    programs::{built, output},
+};
 
 struct Shell<'t> {
     test: &'t TestPlatform,
@@ -16,17 +20,17 @@ struct Shell<'t> {
 impl Shell<'_> {
     /// What a program prints; its last words when it fails.
     async fn run(&self, program: &str, arguments: &[&str]) -> Result<(bool, String)> {
-        let output = Command::new(built(program)?)
+        let mut command = Command::new(built(program)?);
+        command
             .args(arguments)
             .env_clear()
             .env("LOGNAME", "ada")
             .env("VPN_DATABASE_URL", &self.database)
             .env("VPN_REDIS_URL", self.test.sandbox.redis()?.url())
-            .env("VPN_PROFILE_KEY", TestPlatform::profile_key())
+            .env("VPN_PROFILE_KEY", PROFILE_KEY)
             .env("VPN_LOG", "warn")
-            .envs((program == "vpn-worker").then_some(("VPN_SSH_KEY_FILE", self.ssh_key)))
-            .output()
-            .await?;
+            .envs((program == "vpn-worker").then_some(("VPN_SSH_KEY_FILE", self.ssh_key)));
+        let output = output(&mut command).await?;
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         Ok((output.status.success(), text))
     }

@@ -9,9 +9,11 @@ use vpn_core::{
     sandbox::{Janitor, Options, Sandbox},
     service::{CreateClient, HealthStatus, Platform},
     store::{ClientFilter, PageRequest, Store, StoreOptions},
-    vault::Vault,
 };
-use vpn_tests::{databases::Postgres, platform::caller};
+use vpn_tests::{
+    databases::Postgres,
+    platform::{caller, vault},
+};
 
 #[tokio::test]
 async fn requests_say_so_and_go_through_once_it_is_back() -> Result<()> {
@@ -22,7 +24,7 @@ async fn requests_say_so_and_go_through_once_it_is_back() -> Result<()> {
     options.acquire_timeout = std::time::Duration::from_secs(1);
     let store = Store::connect_lazy(&options)?;
     store.migrate(vpn_core::store::Opened::Production).await?;
-    let vault = Vault::new(&SecretString::from("5e".repeat(32)))?;
+    let vault = vault()?;
     let url = SecretString::from(sandbox.redis()?.url());
     let platform = Platform::connect(store.clone(), &url, vault, Ambient::system(), 3)?;
     let admin = caller("ada", Role::Admin)?;

@@ -8,9 +8,8 @@ use vpn_core::{
     events::ClientEvent,
     secrecy::{ExposeSecret as _, SecretString},
     service::{CreateToken, Platform},
-    vault::Vault,
 };
-use vpn_tests::{Database, TestPlatform, soon, whole_on_every_database};
+use vpn_tests::{Database, TestPlatform, platform::vault, soon, whole_on_every_database};
 
 whole_on_every_database!(a_client_is_followed_from_its_present_state_to_its_end);
 
@@ -58,7 +57,7 @@ async fn another_process_sees_everything_even_while_redis_is_away() -> Result<()
     let test = TestPlatform::on(Database::Sqlite).await?;
     // Another server on the same database and Redis.
     let url = SecretString::from(test.sandbox.redis()?.url());
-    let vault = Vault::new(&SecretString::from("5e".repeat(32)))?;
+    let vault = vault()?;
     let ambient = vpn_core::clock::Ambient::system();
     let other = Platform::connect(test.db.another_store()?, &url, vault, ambient, 3)?;
     let mut jobs = std::pin::pin!(other.job_events(&test.admin, None, None).await?);

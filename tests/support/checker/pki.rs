@@ -60,12 +60,19 @@ impl Pki {
             let certificate = profile.split_once("<cert>\n").and_then(|(_, rest)| rest.split_once("</cert>"));
             let (certificate, _) = certificate.with_context(|| format!("issued/{serial} holds no certificate"))?;
             let (shown, _) = openssl(&["x509", "-noout", "-serial", "-fingerprint", "-sha256"], certificate).await?;
-            ensure!(shown.contains(&format!("serial={serial}\n")), "issued/{serial} holds another serial: {shown}");
+            let shown_serial = shown.lines().find_map(|line| line.strip_prefix("serial=")).map(whole);
+            ensure!(shown_serial.as_ref() == Some(serial), "issued/{serial} holds another serial: {shown}");
             let print = shown.lines().find_map(|line| line.split_once("ingerprint=")).context("a fingerprint")?.1;
             self.fingerprints.insert(serial.clone(), print.replace(':', "").to_lowercase());
         }
         Ok(())
     }
+}
+
+/// As hosts name their files: OpenSSL leaves out zeros at the front, which serials from before the platform have.
+#[must_use]
+pub fn whole(serial: &str) -> String {
+    format!("{serial:0>32}")
 }
 
 /// `NAME CLIENT …`
@@ -91,7 +98,7 @@ pub async fn crl(state: &Path) -> Result<BTreeSet<String>> {
         openssl(&["crl", "-noout", "-text", "-verify", "-CAfile", &ca.to_string_lossy()], &crl).await?;
     // It ends with 0 when the signature is wrong, too.
     ensure!(verdict.contains("verify OK"), "the CRL in force does not verify: {verdict}");
-    Ok(text.lines().filter_map(|line| line.trim().strip_prefix("Serial Number: ")).map(str::to_owned).collect())
+    Ok(text.lines().filter_map(|line| line.trim().strip_prefix("Serial Number: ")).map(whole).collect())
 }
 
 /// What it says, on standard output and standard error.

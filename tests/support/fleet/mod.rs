@@ -13,20 +13,16 @@ use vpn_core::{
     domain::{Caller, Role, Scopes, Server},
     sandbox::{Launch, Options, Process, Sandbox, VpnHost, random_hex},
     service::{CreateToken, Platform, RegisterServer},
-    vault::Vault,
 };
 
 use crate::{
     Db, PATIENCE, eventually,
-    platform::caller,
+    platform::{PROFILE_KEY, caller, vault},
     programs::built,
     proxy::Proxy,
     redis,
     turn::{Turn, alone, turn},
 };
-
-/// Seals the profiles.
-const PROFILE_KEY: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
 
 /// How fast a fleet is.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +88,7 @@ impl Fleet {
         let redis_way = Proxy::before(sandbox.redis()?.port()).await?;
         let host_way = Proxy::before(host.port).await?;
         let ambient = Ambient::system();
-        let (url, vault) = (sandbox.redis()?.url(), Vault::new(&SecretString::from(PROFILE_KEY))?);
+        let (url, vault) = (sandbox.redis()?.url(), vault()?);
         let platform =
             Platform::connect(db.store.clone(), &SecretString::from(url), vault, ambient, pace.max_attempts)?;
         let admin = caller("ada", Role::Admin)?;
