@@ -30,4 +30,4 @@ pub use db::{Database, Db};
 pub use fleet::Fleet;
 pub use platform::TestPlatform;
 pub use wait::{PATIENCE, eventually, soon, within};
-pub use world::{World, certificate, failure, told};
+pub use world::{FOUND, World, certificate, differs, failure, told};

@@ -7,8 +7,8 @@ use vpn_core::{
     audit::{Action, Entry, Verified, Verifier},
     clock::{Ambient, Timestamp},
     domain::{
-        Certificate, Client, ClientId, CommonName, Fence, FencingToken, Job, JobFailure, JobId, JobInput, JobKind,
-        ProvisionInput, RevokeInput, Serial, Server, ServerAddress, ServerId, Step,
+        Certificate, Client, ClientId, CommonName, DriftReport, Fence, FencingToken, Job, JobFailure, JobId, JobInput,
+        JobKind, ProvisionInput, RevokeInput, Serial, Server, ServerAddress, ServerId, Step,
     },
     lock::{LockPolicy, Locks},
     sandbox::random_hex,
@@ -233,4 +233,19 @@ pub fn certificate() -> Certificate {
 #[must_use]
 pub fn failure() -> JobFailure {
     JobFailure { code: "HOST_UNREACHABLE".to_owned(), message: "cannot be reached".to_owned() }
+}
+
+/// The SHA-256 of the configuration that was found on a server that [`differs`].
+pub const FOUND: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+/// The server was compared twice, and the second time OpenVPN's configuration was another one.
+pub async fn differs(store: &Store, id: ServerId) -> Result<()> {
+    for configuration in ["aa".repeat(32), FOUND.to_owned()] {
+        let mut tx = store.begin().await?;
+        let begun = tx.at();
+        tx.claim_comparison(id, Duration::ZERO).await?;
+        tx.note_comparison(id, begun, &Ok(DriftReport::of(configuration, Vec::new()))).await?;
+        tx.commit(told(), []).await?;
+    }
+    Ok(())
 }

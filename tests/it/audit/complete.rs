@@ -56,7 +56,6 @@ async fn everything_that_can_happen_leaves_an_entry() -> Result<()> {
         "crl.renewal_started",
         "crl.renewed",
         "database.restored",
-        "server.configuration_confirmed",
         "server.reconciled",
     ]
     .map(str::to_owned);
@@ -171,6 +170,12 @@ async fn act_on_server(test: &TestPlatform, mutation: &str) -> Result<Action> {
             platform.pin_host_key(admin, &server.id.to_string(), &fingerprint).await?;
             Action::HostKeyPinned
         }
+        "confirmConfiguration" => {
+            let server = spare(test, "confirmed", Some(HOST_KEY)).await?;
+            vpn_tests::differs(&test.db.store, server.id).await?;
+            platform.confirm_configuration(admin, &server.id.to_string(), vpn_tests::FOUND).await?;
+            Action::ConfigurationConfirmed
+        }
         "disableServer" => {
             let server = spare(test, "disabled", Some(HOST_KEY)).await?;
             platform.disable_server(admin, &server.id.to_string()).await?;
@@ -195,7 +200,9 @@ async fn act(test: &TestPlatform, mutation: &str, failed: &Job) -> Result<Action
     let (platform, admin) = (&test.platform, &test.admin);
     let token = CreateToken { principal: "bob".into(), role: Role::Viewer, scopes: Scopes::ALL, valid_for_days: 1 };
     Ok(match mutation {
-        it if it.ends_with("Server") || it == "pinHostKey" => act_on_server(test, it).await?,
+        it if it.ends_with("Server") || ["pinHostKey", "confirmConfiguration"].contains(&it) => {
+            act_on_server(test, it).await?
+        }
         "createClient" => {
             let name = format!("laptop-{}", random_hex(6)?);
             let client = CreateClient { name, server_id: test.server.id.to_string(), idempotency_key: None };

@@ -148,7 +148,7 @@ async fn another_configuration_is_named_until_somebody_confirms_exactly_that() -
     let drift = inspect(&pair.test).await?;
     let (confirmed, found) = (drift.confirmed.context("one")?, drift.report.context("a report")?.configuration);
     ensure!(confirmed != found);
-    let (platform, admin, server) = (&pair.test.platform, &pair.test.admin, pair.test.server.id);
+    let (platform, admin, server) = (&pair.test.platform, &pair.test.admin, &*pair.test.server.id.to_string());
     let refused = platform.confirm_configuration(admin, server, &confirmed).await;
     ensure!(matches!(refused, Err(Error::Rejected(_))), "{refused:?}");
     platform.confirm_configuration(admin, server, &found).await?;

@@ -71,7 +71,7 @@ async fn ask_everything(test: &TestPlatform, caller: &Caller) -> Vec<(&'static s
         ("register_server", P::RegisterServer, platform.register_server(caller, server).await.map(drop)),
         ("contacts", P::ReadClients, platform.contacts(caller, &[test.server.id]).await.map(drop)),
         ("drifts", P::ReadDrift, platform.drifts(caller, &[test.server.id]).await.map(drop)),
-        ("confirm_configuration", P::ManageServers, platform.confirm_configuration(caller, test.server.id, "x").await),
+        ("confirm_configuration", P::ManageServers, platform.confirm_configuration(caller, "x", "x").await.map(drop)),
         ("clients_by_name", P::ReadClients, platform.clients_by_name(caller, test.server.id, &[]).await.map(drop)),
         ("pin_host_key", P::ManageServers, platform.pin_host_key(caller, "x", "x").await.map(drop)),
         ("disable_server", P::ManageServers, platform.disable_server(caller, "x").await.map(drop)),

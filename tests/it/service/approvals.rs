@@ -242,6 +242,11 @@ async fn asked(test: &TestPlatform, ruled: &Platform, operation: Operation) -> R
             let fingerprint = vpn_core::host::fingerprint(&shown)?;
             awaited(ruled.pin_host_key(ada, &server.id.to_string(), &fingerprint).await)
         }
+        Operation::ConfirmConfiguration => {
+            let id = spare(key).await?.id;
+            vpn_tests::differs(&test.db.store, id).await?;
+            awaited(ruled.confirm_configuration(ada, &id.to_string(), vpn_tests::FOUND).await)
+        }
         Operation::DisableServer => awaited(ruled.disable_server(ada, &spare(key).await?.id.to_string()).await),
         Operation::EnableServer => {
             let id = spare(key).await?.id.to_string();

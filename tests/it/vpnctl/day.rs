@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use vpn_core::domain::Role;
-use vpn_tests::fleet::Pace;
+use vpn_tests::{FOUND, fleet::Pace};
 
 use super::{Person, fleet, only_for_its_owner};
 
@@ -64,6 +64,16 @@ async fn an_admin_registers_servers_and_manages_tokens() -> Result<()> {
     assert_eq!((&registered[0]["name"], &registered[0]["port"]), (&"vpn2".into(), &22.into()));
     let listed = ada.does(&["server", "list"]).await?;
     assert!(listed.starts_with("ID") && listed.contains("vpn2.example.org"), "{listed}");
+    let unseen = ada.runs(&["server", "drift", "vpn2"]).await?;
+    assert_eq!((unseen.code, unseen.err.contains("no worker has compared `vpn2`")), (3, true), "{unseen:?}");
+    let id = registered[0]["id"].as_str().context("an id")?.parse()?;
+    vpn_tests::differs(&fleet.db.store, id).await?;
+    assert_eq!(ada.asks(&["server", "drift", "vpn2"]).await?["configuration"], FOUND);
+    assert!(ada.does(&["server", "drift", "vpn2"]).await?.starts_with("KIND"));
+    let wrong = ada.runs(&["server", "confirm", "vpn2", "--sha256", "00"]).await?;
+    assert_eq!((wrong.code, wrong.err.contains(FOUND)), (3, true), "{wrong:?}");
+    ada.does(&["server", "confirm", "vpn2", "--sha256", FOUND]).await?;
+    assert_eq!(ada.asks(&["server", "drift", "vpn2"]).await?["confirmedConfiguration"], FOUND);
     for (command, state) in [("disable", "DISABLED"), ("enable", "ACTIVE"), ("retire", "RETIRED")] {
         assert_eq!(ada.asks(&["server", command, "vpn2"]).await?[0]["state"], state);
     }

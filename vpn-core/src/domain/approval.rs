@@ -14,6 +14,8 @@ pub enum Operation {
     RegisterServer,
     /// The host key of a VPN host is confirmed, or changed.
     PinHostKey,
+    /// OpenVPN's configuration on a VPN host is confirmed.
+    ConfirmConfiguration,
     /// Nobody is let in on a VPN host any more, for now.
     DisableServer,
     /// Clients may be let in there again.
@@ -34,9 +36,10 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::RegisterServer,
         Self::PinHostKey,
+        Self::ConfirmConfiguration,
         Self::DisableServer,
         Self::EnableServer,
         Self::RetireServer,
@@ -53,6 +56,7 @@ impl Operation {
         match self {
             Self::RegisterServer => "registerServer",
             Self::PinHostKey => "pinHostKey",
+            Self::ConfirmConfiguration => "confirmConfiguration",
             Self::DisableServer => "disableServer",
             Self::EnableServer => "enableServer",
             Self::RetireServer => "retireServer",
@@ -75,9 +79,11 @@ impl Operation {
     pub const fn permission(self) -> Permission {
         match self {
             Self::RegisterServer => Permission::RegisterServer,
-            Self::PinHostKey | Self::DisableServer | Self::EnableServer | Self::RetireServer => {
-                Permission::ManageServers
-            }
+            Self::PinHostKey
+            | Self::ConfirmConfiguration
+            | Self::DisableServer
+            | Self::EnableServer
+            | Self::RetireServer => Permission::ManageServers,
             Self::CreateClient => Permission::CreateClient,
             Self::ProvisionClient => Permission::ProvisionClient,
             Self::RevokeClient => Permission::RevokeClient,

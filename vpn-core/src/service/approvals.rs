@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::{
     CreateClient, Platform, ProvisionClient, RegisterServer, RetryJob, RevokeClient,
+    drifts::ConfirmConfiguration,
     once::Call,
     servers::{DisableServer, EnableServer, PinHostKey, RetireServer},
     tokens::TokenRequest,
@@ -314,6 +315,7 @@ impl Platform {
         match asked.operation {
             Operation::RegisterServer => self.carry_out::<RegisterServer>(tx, requester, input).await,
             Operation::PinHostKey => self.carry_out::<PinHostKey>(tx, requester, input).await,
+            Operation::ConfirmConfiguration => self.carry_out::<ConfirmConfiguration>(tx, requester, input).await,
             Operation::DisableServer => self.carry_out::<DisableServer>(tx, requester, input).await,
             Operation::EnableServer => self.carry_out::<EnableServer>(tx, requester, input).await,
             Operation::RetireServer => self.carry_out::<RetireServer>(tx, requester, input).await,

@@ -2,11 +2,18 @@
 
 use std::collections::HashMap;
 
-use super::Platform;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Platform,
+    mutation::{Done, Mutation},
+    servers,
+};
 use crate::{
     audit::{Action, Entry},
-    domain::{Caller, Drift, NO_CONFIGURATION, Permission, ServerId},
+    domain::{Caller, Drift, NO_CONFIGURATION, Operation, Permission, Server, ServerId},
     error::Error,
+    store::{Remembered, Tx},
 };
 
 impl Platform {
@@ -18,25 +25,59 @@ impl Platform {
 
     /// Confirms the configuration that OpenVPN had when the server was last compared, if it has this SHA-256: 64
     /// hexadecimal digits, as `sha256sum` prints them on the host. Asked again, it changes nothing.
-    pub async fn confirm_configuration(&self, caller: &Caller, server: ServerId, sha256: &str) -> Result<(), Error> {
-        self.authorise(caller, Permission::ManageServers).await?;
-        let mut tx = self.store().begin().await?;
-        let drift = tx.drifts(&[server]).await?.pop().map(|(_, drift)| drift);
+    pub async fn confirm_configuration(&self, caller: &Caller, server: &str, sha256: &str) -> Result<Server, Error> {
+        let input = ConfirmConfiguration { server_id: server.to_owned(), sha256: sha256.to_owned() };
+        self.run(caller, &input).await
+    }
+}
+
+/// A configuration that somebody has looked at.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ConfirmConfiguration {
+    server_id: String,
+    sha256: String,
+}
+
+impl Mutation for ConfirmConfiguration {
+    const OPERATION: Operation = Operation::ConfirmConfiguration;
+    type Checked = (ServerId, String);
+    type Made = Server;
+
+    fn key(&self) -> Option<&str> {
+        None
+    }
+
+    fn check(&self, _: &Platform, _: &Caller) -> Result<Self::Checked, Error> {
+        Ok((servers::id(&self.server_id)?, self.sha256.clone()))
+    }
+
+    async fn perform(
+        _: &Platform,
+        tx: &mut Tx,
+        caller: &Caller,
+        (id, sha256): &Self::Checked,
+    ) -> Result<Done<Server>, Error> {
+        let server = servers::locked(tx, *id).await?;
+        let drift = tx.drifts(&[*id]).await?.pop().map(|(_, drift)| drift);
         let Some((report, confirmed)) = drift.and_then(|drift| Some((drift.report?, drift.confirmed?))) else {
             return Err(Error::wrong_state("nobody has compared this server yet: see `drift` of the server"));
         };
-        if report.configuration == NO_CONFIGURATION || report.configuration != sha256 {
+        if report.configuration == NO_CONFIGURATION || report.configuration != *sha256 {
             return Err(Error::invalid(
                 "sha256",
                 format!("the configuration there is {}: look at it, and give exactly that", report.configuration),
             ));
         }
-        if confirmed == sha256 {
-            return Ok(());
+        if confirmed == *sha256 {
+            return Ok(servers::unchanged(server));
         }
-        tx.confirm_configuration(server, sha256).await?;
-        let entry = Entry::by(caller, Action::ConfigurationConfirmed).server(server);
-        tx.commit(entry.with("sha256", sha256).with("before", confirmed.as_str()), []).await?;
-        Ok(())
+        tx.confirm_configuration(*id, sha256).await?;
+        let entry = Entry::by(caller, Action::ConfigurationConfirmed).server(*id);
+        let first = entry.with("sha256", sha256.as_str()).with("before", confirmed.as_str());
+        Ok(Done::New { remembered: servers::about(&server), made: server, first, more: Vec::new() })
+    }
+
+    async fn again(tx: &mut Tx, made: &Remembered) -> Result<Server, Error> {
+        servers::again(tx, made).await
     }
 }

@@ -65,26 +65,26 @@ impl Platform {
     }
 }
 
-fn server_id(text: &str) -> Result<ServerId, Error> {
+pub(super) fn id(text: &str) -> Result<ServerId, Error> {
     text.parse().map_err(|_| Error::not_found("serverId", "server"))
 }
 
-async fn locked(tx: &mut Tx, id: ServerId) -> Result<Server, Error> {
+pub(super) async fn locked(tx: &mut Tx, id: ServerId) -> Result<Server, Error> {
     tx.lock_server(id).await?.ok_or_else(|| Error::not_found("serverId", "server"))
 }
 
-async fn again(tx: &mut Tx, made: &Remembered) -> Result<Server, Error> {
+pub(super) async fn again(tx: &mut Tx, made: &Remembered) -> Result<Server, Error> {
     let gone = || Error::not_found("idempotencyKey", "server");
     tx.server(made.server_id.ok_or_else(gone)?).await?.ok_or_else(gone)
 }
 
 /// The server that something is about.
-fn about(server: &Server) -> Remembered {
+pub(super) fn about(server: &Server) -> Remembered {
     Remembered { server_id: Some(server.id), ..Remembered::default() }
 }
 
 /// It is so already.
-fn unchanged(server: Server) -> Done<Server> {
+pub(super) fn unchanged(server: Server) -> Done<Server> {
     Done::Before { remembered: about(&server), made: server }
 }
 
@@ -110,7 +110,7 @@ impl Mutation for PinHostKey {
     }
 
     fn check(&self, _: &Platform, _: &Caller) -> Result<Self::Checked, Error> {
-        Ok((server_id(&self.server_id)?, self.fingerprint.clone()))
+        Ok((id(&self.server_id)?, self.fingerprint.clone()))
     }
 
     async fn perform(
@@ -170,7 +170,7 @@ macro_rules! brings {
             }
 
             fn check(&self, _: &Platform, _: &Caller) -> Result<ServerId, Error> {
-                server_id(&self.server_id)
+                id(&self.server_id)
             }
 
             async fn perform(_: &Platform, tx: &mut Tx, caller: &Caller, id: &ServerId) -> Result<Done<Server>, Error> {

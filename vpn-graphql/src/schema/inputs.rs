@@ -184,6 +184,16 @@ pub(super) struct PinHostKeyInput {
     pub(super) fingerprint: String,
 }
 
+/// A configuration of OpenVPN that somebody has looked at.
+#[derive(InputObject)]
+pub(super) struct ConfirmConfigurationInput {
+    /// Whose.
+    pub(super) server_id: ID,
+    /// Its SHA-256, 64 hexadecimal digits: what `sha256sum server/openvpn.conf` prints in the host's state directory. The
+    /// server's `drift` tells which one the platform has found.
+    pub(super) sha256: String,
+}
+
 /// A server whose clients are to wait.
 #[derive(InputObject)]
 pub(super) struct DisableServerInput {

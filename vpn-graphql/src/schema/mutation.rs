@@ -5,15 +5,16 @@ use async_graphql::{Context, Error, Object};
 use super::{
     Scope,
     inputs::{
-        ApproveRequestInput, CreateClientInput, CreateProfileLinkInput, CreateTokenInput, DeliverProfileInput,
-        DenyRequestInput, DisableServerInput, EnableServerInput, PinHostKeyInput, ProvisionClientInput,
-        RegisterServerInput, RetireServerInput, RetryJobInput, RevokeClientInput, RevokeTokenInput,
+        ApproveRequestInput, ConfirmConfigurationInput, CreateClientInput, CreateProfileLinkInput, CreateTokenInput,
+        DeliverProfileInput, DenyRequestInput, DisableServerInput, EnableServerInput, PinHostKeyInput,
+        ProvisionClientInput, RegisterServerInput, RetireServerInput, RetryJobInput, RevokeClientInput,
+        RevokeTokenInput,
     },
     payloads::{
-        ApproveRequestPayload, CreateClientPayload, CreateProfileLinkPayload, CreateTokenPayload,
-        DeliverProfilePayload, DenyRequestPayload, DisableServerPayload, EnableServerPayload, PinHostKeyPayload,
-        ProvisionClientPayload, RegisterServerPayload, RetireServerPayload, RetryJobPayload, RevokeClientPayload,
-        RevokeTokenPayload,
+        ApproveRequestPayload, ConfirmConfigurationPayload, CreateClientPayload, CreateProfileLinkPayload,
+        CreateTokenPayload, DeliverProfilePayload, DenyRequestPayload, DisableServerPayload, EnableServerPayload,
+        PinHostKeyPayload, ProvisionClientPayload, RegisterServerPayload, RetireServerPayload, RetryJobPayload,
+        RevokeClientPayload, RevokeTokenPayload,
     },
 };
 use crate::error::as_data;
@@ -39,6 +40,17 @@ impl Mutation {
     async fn pin_host_key(&self, ctx: &Context<'_>, input: PinHostKeyInput) -> Result<PinHostKeyPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
         Ok(as_data(platform.pin_host_key(caller, &input.server_id, &input.fingerprint).await)?.into())
+    }
+
+    /// Confirm the configuration that OpenVPN has on a server: from now on another one is a difference. Look at it on the
+    /// host first. Asked again, it changes nothing.
+    async fn confirm_configuration(
+        &self,
+        ctx: &Context<'_>,
+        input: ConfirmConfigurationInput,
+    ) -> Result<ConfirmConfigurationPayload, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        Ok(as_data(platform.confirm_configuration(caller, &input.server_id, &input.sha256).await)?.into())
     }
 
     /// Let nobody in on a server any more, for now: no client is created or provisioned there. What was accepted before

@@ -26,6 +26,8 @@ pub(super) enum MutationPayload {
     RegisterServer(RegisterServerPayload),
     /// Of `pinHostKey`.
     PinHostKey(PinHostKeyPayload),
+    /// Of `confirmConfiguration`.
+    ConfirmConfiguration(ConfirmConfigurationPayload),
     /// Of `disableServer`.
     DisableServer(DisableServerPayload),
     /// Of `enableServer`.
@@ -87,6 +89,10 @@ of_server!(
 of_server!(
     /// What `pinHostKey` gives.
     PinHostKeyPayload
+);
+of_server!(
+    /// What `confirmConfiguration` gives.
+    ConfirmConfigurationPayload
 );
 of_server!(
     /// What `disableServer` gives.

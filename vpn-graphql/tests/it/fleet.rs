@@ -177,3 +177,28 @@ async fn where_a_host_and_the_platform_differ_is_shown_with_the_cure() {
     assert_eq!(later["error"]["code"], "HOST_UNREACHABLE");
     assert_eq!((&later["total"], &later["checkedAt"]), (&json!(3), &drift["checkedAt"]), "what was known is kept");
 }
+
+#[tokio::test]
+async fn a_configuration_is_confirmed_as_it_was_found() {
+    let server = Server::start().await;
+    let admin = server.as_(Role::Admin).await;
+    let id = server.register().await;
+    let confirm = "mutation($in: ConfirmConfigurationInput!) { confirmConfiguration(input: $in) \
+         { server { drift { confirmedConfiguration } } userErrors { code field message } } }";
+    let (first, found) = ("aa".repeat(32), "bb".repeat(32));
+    let asked = async |sha256: &str| {
+        let answer = admin.ask(confirm, json!({ "in": { "serverId": id, "sha256": sha256 } })).await;
+        answer["data"]["confirmConfiguration"].clone()
+    };
+    assert_eq!(asked(&first).await["userErrors"][0]["code"], "WRONG_STATE", "nobody has looked");
+    for configuration in [&first, &found] {
+        compared(&server, &id, Ok(DriftReport::of(configuration.clone(), Vec::new()))).await;
+    }
+    let wrong = asked(&first).await["userErrors"][0].clone();
+    assert_eq!((&wrong["code"], &wrong["field"]), (&json!("INVALID"), &json!(["sha256"])));
+    assert!(wrong["message"].as_str().is_some_and(|message| message.contains(&found)), "{wrong}");
+    for _ in 0..2 {
+        let done = asked(&found).await;
+        assert_eq!(done["server"]["drift"]["confirmedConfiguration"], found, "{done}");
+    }
+}

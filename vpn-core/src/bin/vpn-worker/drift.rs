@@ -41,7 +41,7 @@ impl Compare {
         let platform = Platform::connect(deps.store, &shared.redis_url, deps.vault, deps.ambient, shared.max_attempts)?;
         let (server, mut drift) = inspector.inspect_named(&platform, &caller, &self.server).await?;
         if let Some(sha256) = &self.confirm_configuration {
-            platform.confirm_configuration(&caller, server.id, sha256).await?;
+            platform.confirm_configuration(&caller, &server.id.to_string(), sha256).await?;
             (_, drift) = inspector.inspect_named(&platform, &caller, &self.server).await?;
         }
         if self.json {

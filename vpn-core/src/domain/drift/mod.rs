@@ -318,8 +318,9 @@ impl Difference {
                 "run install.sh on the host: it writes the file again".to_owned()
             }
             Self::ConfigurationChanged { found, .. } => format!(
-                "look at server/openvpn.conf on the host. If it is right: vpn-worker drift --server {server} \
-                 --confirm-configuration {found}. If not, run install.sh there: it writes the file again"
+                "look at server/openvpn.conf on the host. If it is right, confirm it: confirmConfiguration, or vpn-worker \
+                 drift --server {server} --confirm-configuration {found}. If not, run install.sh there: it writes the \
+                 file again"
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! `server list | register | pin | disable | enable | retire`.
+//! `server list | register | pin | drift | confirm | disable | enable | retire`.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,11 @@ use crate::{
     failure::Failure,
     input,
     operations::{
-        DisableServer, EnableServer, PinHostKey, RegisterServer, RetireServer, Servers, disable_server, enable_server,
-        pin_host_key, register_server, retire_server, servers,
+        ConfirmConfiguration, DisableServer, Drift, EnableServer, PinHostKey, RegisterServer, RetireServer, Servers,
+        confirm_configuration, disable_server, drift, enable_server, pin_host_key, register_server, retire_server,
+        servers,
     },
-    output::{Column, Output},
+    output::{self, Column, Output},
 };
 
 const SERVER: &[Column] = &[
@@ -26,6 +27,9 @@ const SERVER: &[Column] = &[
     ("REGISTERED BY", "/createdBy"),
     ("REGISTERED", "/createdAt"),
 ];
+
+const DIFFERENCE: &[Column] =
+    &[("KIND", "/kind"), ("SUBJECT", "/subject"), ("WHAT DIFFERS", "/message"), ("WHAT PUTS IT RIGHT", "/cure")];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Server {
@@ -41,6 +45,19 @@ pub(crate) enum Server {
         /// What `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the host itself: `SHA256:…`.
         #[arg(long)]
         fingerprint: String,
+    },
+    /// Show where a VPN host and the platform differ, the worst first, and what puts it right.
+    Drift {
+        /// Its name or id.
+        server: String,
+    },
+    /// Confirm OpenVPN's configuration on a server. Look at it on the host first.
+    Confirm {
+        /// Its name or id.
+        server: String,
+        /// What `sha256sum server/openvpn.conf` prints there, in the host's state directory.
+        #[arg(long)]
+        sha256: String,
     },
     /// Let nobody in there for a while. Clients can still be revoked, and who is connected stays connected.
     Disable {
@@ -99,6 +116,14 @@ impl Server {
                 let payload = api.ask::<PinHostKey>(pin_host_key::Variables { input }).await?.pin_host_key;
                 output.list(&[api::taken(payload.server, &payload.approval, &payload.user_errors)?], SERVER)
             }
+            Self::Drift { server } => differences(api, output, &server).await,
+            Self::Confirm { server, sha256 } => {
+                let server_id = input::server_id(api, &server).await?;
+                let input = confirm_configuration::ConfirmConfigurationInput { server_id, sha256 };
+                let variables = confirm_configuration::Variables { input };
+                let payload = api.ask::<ConfirmConfiguration>(variables).await?.confirm_configuration;
+                output.list(&[api::taken(payload.server, &payload.approval, &payload.user_errors)?], SERVER)
+            }
             Self::Disable { server } => {
                 let changed = change!(api, server, DisableServer, disable_server, DisableServerInput);
                 output.list(&[changed], SERVER)
@@ -113,6 +138,27 @@ impl Server {
             }
         }
     }
+}
+
+async fn differences(api: &Api, output: &Output, named: &str) -> Result<(), Failure> {
+    let id = input::server_id(api, named).await?;
+    let drift = match api.ask::<Drift>(drift::Variables { id }).await?.node {
+        Some(drift::DriftNode::VpnServer(server)) => server.drift,
+        _ => return Err(Failure::Refused(format!("there is no server `{named}`: see `vpnctl server list`"))),
+    };
+    let unseen = || Failure::Refused(format!("no worker has compared `{named}` yet: they do once an hour"));
+    let drift = drift.ok_or_else(unseen)?;
+    if output.is_json() {
+        return output.one(&drift, &[]);
+    }
+    if let Some(error) = &drift.error {
+        output::note(&format!("it could not be compared when that was last tried: {}: {}", error.code, error.message));
+    }
+    output.list(&drift.differences, DIFFERENCE)?;
+    let (total, shown) = (drift.total.unwrap_or(0), drift.differences.len());
+    let checked = drift.checked_at.as_deref().unwrap_or("never");
+    output::note(&format!("differences: {total}, shown: {shown}; compared: {checked}"));
+    Ok(())
 }
 
 impl Register {
