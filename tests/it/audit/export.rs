@@ -1,11 +1,13 @@
 //! Exports verify by themselves, whole and in parts.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use tokio::process::Command;
 use vpn_core::{
-    audit::{ChainFault, ExportError, Naming, Verified, verify_export},
+    audit::{Action, ChainFault, Entry, ExportError, Naming, Verified, verify_export},
+    domain::Role,
     service::{export_audit_log, verify_audit_log},
 };
-use vpn_tests::{World, on_every_database};
+use vpn_tests::{Database, World, on_every_database, platform::caller, programs};
 
 use super::{checkpoint, filled};
 
@@ -64,5 +66,27 @@ async fn an_export_that_was_changed_is_refused(world: World) -> Result<()> {
     refused(&swapped, "entry 3 is missing");
     refused(&format!("{true_one}{}", lines[1]), "more behind the end");
     refused("", "empty");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_command_leaves_names_out_when_told_to() -> Result<()> {
+    let (world, directory) = (World::on(Database::Sqlite).await?, tempfile::tempdir()?);
+    let bob = Entry::by(&caller("bob@example.org", Role::Viewer)?, Action::TokenRevoked);
+    world.store().begin().await?.commit(bob, []).await?;
+    let run = async |arguments: &[&str]| -> Result<Vec<u8>> {
+        let mut command = Command::new(programs::built("vpn-graphql")?);
+        command.arg("audit").args(arguments).env("VPN_DATABASE_URL", &world.db.url);
+        let output = programs::output(&mut command).await?;
+        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(output.stdout)
+    };
+    let file = directory.path().join("export");
+    for (arguments, is_named) in [(&["export"][..], true), (&["export", "--nameless"], false)] {
+        let export = run(arguments).await?;
+        assert_eq!(String::from_utf8_lossy(&export).contains("bob@example.org"), is_named);
+        std::fs::write(&file, &export)?;
+        run(&["verify", "--file", &file.to_string_lossy()]).await?;
+    }
     Ok(())
 }

@@ -1,17 +1,22 @@
 //! Inclusion and consistency proofs, through the use cases and through the program that an auditor would
 //! check them with.
 
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+};
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 use vpn_core::{
     domain::Role,
-    service::{Erasure, erase_values, plan_erasure},
+    service::{Erasure, SealUpTo, erase_values, plan_erasure, plan_seal, seal_audit_log},
     store::{AuditFilter, PageRequest},
 };
-use vpn_tests::{Database, TestPlatform, platform::caller, programs};
+use vpn_tests::{Database, TestPlatform, World, platform::caller, programs, soon};
 
-use super::key_for;
+use super::{checkpoint, filled, key_for};
 
 /// The answer to the query that the example documents.
 async fn proof(platform: &TestPlatform, seq: u64, size: u64, old: u64) -> Result<Value> {
@@ -34,6 +39,59 @@ async fn proof(platform: &TestPlatform, seq: u64, size: u64, old: u64) -> Result
     }}))
 }
 
+/// What the example says to a proof, from the checkpoints `new` and `old` in a directory.
+async fn verify_entry(directory: &Path, public: &str, proof: &Value) -> Result<Output> {
+    let mut child = Command::new(programs::built("examples/verify-entry")?)
+        .args(["--public-key", public, "--checkpoint"])
+        .arg(directory.join("new"))
+        .arg("--older")
+        .arg(directory.join("old"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut input = child.stdin.take().context("its input")?;
+    input.write_all(proof.to_string().as_bytes()).await?;
+    drop(input);
+    Ok(soon("the example ends", child.wait_with_output()).await??)
+}
+
+/// From the file that the entry was sealed in, as `audit prove` prints it.
+#[tokio::test]
+async fn a_sealed_entry_is_proven_by_the_command_and_checked_without_our_code() -> Result<()> {
+    let (world, directory) = (World::on(Database::Sqlite).await?, tempfile::tempdir()?);
+    let key = key_for(world.store()).await?;
+    let mut sizes = Vec::new();
+    for name in ["old", "new"] {
+        filled(&world).await?;
+        let tree = checkpoint(world.store()).await?;
+        std::fs::write(directory.path().join(name), tree.signed(std::slice::from_ref(&key)))?;
+        sizes.push(tree.size);
+    }
+    let segment = directory.path().join("segment");
+    let signed = vec![checkpoint(world.store()).await?];
+    let plan = plan_seal(world.store(), SealUpTo::Size(3), &segment, signed).await?;
+    seal_audit_log(world.store(), &caller("ada", Role::Admin)?, &plan).await?;
+    let prove = async |seq: &str| -> Result<Value> {
+        let mut command = Command::new(programs::built("vpn-graphql")?);
+        command.args(["audit", "prove", seq, "--size", &sizes[1].to_string(), "--old-size", &sizes[0].to_string()]);
+        command.arg("--segment").arg(&segment).env("VPN_DATABASE_URL", &world.db.url);
+        let output = programs::output(&mut command).await?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    };
+    for seq in ["2", "5"] {
+        let mut proof = prove(seq).await?;
+        let told = verify_entry(directory.path(), &key.public().to_string(), &proof).await?;
+        ensure!(told.status.success(), "entry {seq}: {}", String::from_utf8_lossy(&told.stderr));
+        proof["data"]["node"]["seq"] = "3".into();
+        let told = verify_entry(directory.path(), &key.public().to_string(), &proof).await?;
+        ensure!(!told.status.success(), "it was proven for another place");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_auditor_checks_an_entry_without_our_code() -> Result<()> {
     let platform = TestPlatform::on(Database::Sqlite).await?;
@@ -49,21 +107,7 @@ async fn an_auditor_checks_an_entry_without_our_code() -> Result<()> {
         std::fs::write(directory.path().join(name), tree.signed(std::slice::from_ref(&key)))?;
         sizes.push(tree.size);
     }
-    let check = async |proof: Value| -> Result<std::process::Output> {
-        let mut child = Command::new(programs::built("examples/verify-entry")?)
-            .args(["--public-key", &public, "--checkpoint"])
-            .arg(directory.path().join("new"))
-            .arg("--older")
-            .arg(directory.path().join("old"))
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
-            .spawn()?;
-        let mut input = child.stdin.take().context("its input")?;
-        input.write_all(proof.to_string().as_bytes()).await?;
-        drop(input);
-        Ok(child.wait_with_output().await?)
-    };
+    let check = async |proof: Value| verify_entry(directory.path(), &public, &proof).await;
     for seq in 1..=sizes[1] {
         let told = check(proof(&platform, seq, sizes[1], sizes[0]).await?).await?;
         ensure!(told.status.success(), "entry {seq}: {}", String::from_utf8_lossy(&told.stderr));

@@ -66,6 +66,12 @@ impl Entry {
         Self::blank(Principal::system(part), action)
     }
 
+    /// Nobody decided about this in time.
+    #[must_use]
+    pub fn expired(asked: &Approval) -> Self {
+        Self::by_system("approvals", Action::ApprovalExpired).approval(asked)
+    }
+
     /// An action of somebody whose name is not known.
     #[must_use]
     pub fn by_anonymous(request: RequestId, action: Action) -> Self {

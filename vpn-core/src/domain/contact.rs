@@ -148,6 +148,14 @@ impl Sessions {
     pub fn are_known(&self) -> bool {
         self.server != OpenVpnState::Unreachable
     }
+
+    /// Those that last the longest first, of this common name if one is given.
+    #[must_use]
+    pub fn of(&self, name: Option<&str>) -> Vec<&Session> {
+        let mut some: Vec<_> = self.list.iter().filter(|it| name.is_none_or(|name| it.name == name)).collect();
+        some.sort_by_key(|session| session.since);
+        some
+    }
 }
 
 /// A connected client.

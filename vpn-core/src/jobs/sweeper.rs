@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::entry;
 use crate::{
-    audit::{Action, Entry, JobAct},
+    audit::{Entry, JobAct},
     boundary::{Boundary, reach},
     domain::{JobFailure, JobId, JobKind, JobState},
     events::Events,
@@ -96,8 +96,7 @@ impl Sweeper {
                 let mut tx = self.store.begin().await?;
                 match tx.expire_approval(asked.id).await {
                     Ok(()) => {
-                        let entry = Entry::by_system("approvals", Action::ApprovalExpired).approval(&asked);
-                        tx.commit(entry, []).await?;
+                        tx.commit(Entry::expired(&asked), []).await?;
                     }
                     // Another worker was faster.
                     Err(StoreError::Fenced) => {}

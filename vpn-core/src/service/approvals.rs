@@ -237,8 +237,7 @@ impl Platform {
             (ApprovalState::Expired, _) => {
                 if asked.stored == ApprovalState::Pending {
                     tx.expire_approval(id).await?;
-                    let entry = Entry::by_system("approvals", Action::ApprovalExpired).approval(&asked);
-                    self.commit(tx, entry, Vec::new()).await?;
+                    self.commit(tx, Entry::expired(&asked), Vec::new()).await?;
                 }
                 Err(Error::wrong_state("nobody decided in time: it has to be asked for again"))
             }

@@ -39,13 +39,13 @@ impl Platform {
     /// The hashes that prove that the entry `seq` is in `tree`, as RFC 6962, section 2.1.1, has them; the
     /// leaf's index there is `seq` − 1.
     pub async fn prove_inclusion(&self, caller: &Caller, tree: &AuditTree, seq: u64) -> Result<Vec<Hash>, Error> {
+        self.authorise(caller, Permission::ReadAudit).await?;
         let size = tree.0.size;
         let parts = seq.checked_sub(1).and_then(|index| merkle::inclusion(index, size));
         let none = || Error::invalid("seq", format!("it is not in this tree: ask for an entry from 1 to {size}"));
         let parts = parts.ok_or_else(none)?;
-        self.authorise(caller, Permission::ReadAudit).await?;
         kept(&mut self.store().read().await?, "seq", seq.saturating_sub(1)).await?;
-        self.roots(caller, parts).await
+        self.roots(parts).await
     }
 
     /// The hashes that prove that the tree over the first `old_size` entries is the beginning of `tree`,
@@ -56,16 +56,15 @@ impl Platform {
         tree: &AuditTree,
         old_size: u64,
     ) -> Result<Vec<Hash>, Error> {
+        self.authorise(caller, Permission::ReadAudit).await?;
         let size = tree.0.size;
         let none = || Error::invalid("oldSize", format!("ask for a size from 1 to {size}"));
         let parts = merkle::consistency(old_size, size).ok_or_else(none)?;
-        self.authorise(caller, Permission::ReadAudit).await?;
         kept(&mut self.store().read().await?, "oldSize", old_size).await?;
-        self.roots(caller, parts).await
+        self.roots(parts).await
     }
 
-    async fn roots(&self, caller: &Caller, parts: Vec<Range<u64>>) -> Result<Vec<Hash>, Error> {
-        self.authorise(caller, Permission::ReadAudit).await?;
+    async fn roots(&self, parts: Vec<Range<u64>>) -> Result<Vec<Hash>, Error> {
         let mut reader = self.store().read().await?;
         let mut roots = Vec::with_capacity(parts.len());
         for part in parts {

@@ -87,11 +87,9 @@ impl ServerContact {
     #[graphql(complexity = "cost(Some(first.unwrap_or(SESSIONS)), None, child_complexity)")]
     async fn sessions(&self, first: Option<i32>, name: Option<String>) -> Result<Vec<VpnSession>, Error> {
         let first = size("first", first.unwrap_or(SESSIONS))?;
-        let all = self.contact.sessions.iter().flat_map(|sessions| &sessions.list);
-        let mut some: Vec<&Session> = all.filter(|it| name.as_ref().is_none_or(|name| it.name == *name)).collect();
-        some.sort_by_key(|session| session.since);
         let server = self.server;
-        let shown = some.into_iter().take(usize::try_from(first).unwrap_or(usize::MAX));
+        let some = self.contact.sessions.iter().flat_map(|sessions| sessions.of(name.as_deref()));
+        let shown = some.take(usize::try_from(first).unwrap_or(usize::MAX));
         Ok(shown.map(|session| VpnSession { server, session: session.clone() }).collect())
     }
 }
