@@ -166,6 +166,20 @@ revoke_many() {
   [ "$(serials)" = "$(sort "$BATS_TEST_TMPDIR/serials")" ]
 }
 
+@test "a short serial is not found inside of another" {
+  # In it stands what an entry of the serial 5 begins with.
+  local long=803012020105170D4142434445464748
+  echo "old $client 1700000000" >"$state/revoked/$long"
+  crl
+  serial=00000000000000000000000000000005
+  echo "$name $client 1700000000" >"$state/revoked/$serial"
+  echo "1 $attempt" >"$state/fence/$serial"
+  ask revoke
+  expect 0
+  crl_verifies
+  [ "$(serials | xargs)" = "05 $long" ]
+}
+
 @test "a list in force that the CA has not signed adds nobody to the next" {
   revoke_many 3
   crl
