@@ -115,7 +115,7 @@ adopted_whole() {
 
 @test "an adoption whose writes are killed at any time is finished by the next" {
   local call n step=1 killed=0
-  [ "$shell" = dash ] || step=4
+  [ "$shell" = dash ] || step=2
   for call in /^rename /^unlink; do
     n=1
     while ! strace -f -o "$BATS_TEST_TMPDIR/strace" -e trace="$call" -e inject="$call:signal=SIGKILL:when=$n" \
