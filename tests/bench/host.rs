@@ -5,18 +5,21 @@
 //! operation. `-- platform [CLIENTS]` measures issues a second through the whole platform instead.
 
 use std::{
+    collections::HashSet,
     fs,
     io::Write as _,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    pin::pin,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, future::try_join_all};
 use tempfile::TempDir;
-use vpn_tests::{Database, TestPlatform};
+use vpn_core::domain::{JobId, JobState};
+use vpn_tests::{Database, TestPlatform, soon};
 
 /// Operations of ours and of easy-rsa that are measured at each size, and in how many turns.
 const OURS: u32 = 40;
@@ -205,10 +208,16 @@ async fn platform(clients: usize) -> Result<()> {
     }
     let workers = [platform.worker()?, platform.worker()?];
     platform.active().await?; // connections are made
+    let mut events = pin!(platform.platform.job_events(&platform.admin, None, None).await?);
     let begun = Instant::now();
     let jobs = try_join_all(ids.iter().map(|id| platform.provision(*id))).await?;
-    for queued in jobs {
-        platform.succeeded(queued.job.id).await?;
+    let mut left: HashSet<JobId> = jobs.into_iter().map(|queued| queued.job.id).collect();
+    while !left.is_empty() {
+        let job = soon("the next event", events.next()).await?.context("events")??.job;
+        ensure!(job.state != JobState::Failed, "{:?}", job.last_error);
+        if job.state.is_final() {
+            left.remove(&job.id);
+        }
     }
     let took = begun.elapsed();
     let rate = f64::from(u32::try_from(clients)?) / took.as_secs_f64();

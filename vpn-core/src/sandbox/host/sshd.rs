@@ -100,13 +100,15 @@ impl Sshd {
         // Without PAM sshd refuses an account that is locked with `!`, and that is what root is on a
         // machine that is used through sudo. With PAM it is let in by its key.
         let pam = if locked(user) { "yes" } else { "no" };
+        // A shell that is told it has a home of its own reads nothing that whoever runs this has in theirs: bash does
+        // when sshd starts it, and may do much there.
         let text = format!(
             "ListenAddress 127.0.0.1:{port}\nHostKey {directory}/host_key\nPidFile {directory}/sshd.pid\n\
              AuthorizedKeysFile {directory}/authorized_keys\nStrictModes no\nUsePAM {pam}\nUseDNS no\n\
              AllowUsers {user}\nPermitRootLogin forced-commands-only\nAuthenticationMethods publickey\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitTTY no\nPermitUserRC no\n\
              DisableForwarding yes\nPrintMotd no\nPrintLastLog no\nMaxSessions 64\nMaxStartups 100\n\
-             LoginGraceTime 30\nLogLevel VERBOSE\n",
+             LoginGraceTime 30\nLogLevel VERBOSE\nSetEnv HOME={directory}\n",
             port = self.port,
         );
         let file = self.configuration();
