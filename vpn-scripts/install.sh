@@ -350,6 +350,7 @@ Match User $user
   PermitTunnel no
   PermitTTY no
   PermitUserRC no
+  SetEnv HOME=/nonexistent
   ClientAliveInterval 30
   ClientAliveCountMax 4
 Match all

@@ -53,6 +53,19 @@ async fn the_demo_ends_with_one_certificate_though_its_worker_is_killed() -> Res
     Ok(())
 }
 
+/// `make load`, in small, with more subscribers than one person may have.
+#[tokio::test]
+async fn a_small_load_ends_clean() -> Result<()> {
+    let _turn = turn().await?;
+    let sizes = [("CLIENTS", "300"), ("SUBSCRIBERS", "260"), ("RATE", "10"), ("SECONDS", "3"), ("RESTART_EVERY", "2")];
+    let mut load = Command::new(built("load")?);
+    let told = run(load.envs(sizes.map(|(size, value)| (format!("LOAD_{size}"), value)))).await?;
+    for part in ["offered: 30 mutations", "workers ended and started: 1", "faults: 0"] {
+        assert!(told.contains(part), "{part} is not in:\n{told}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_walk_throughs_with_curl_and_in_typed_rust_run_against_dev() -> Result<()> {
     let _turn = turn().await?;

@@ -30,6 +30,9 @@ use vpn_tests::{
 
 use crate::Size;
 
+/// What one person follows at once: fewer than the server lets them.
+pub(crate) const WATCHED_BY_ONE: usize = 250;
+
 /// As long as open jobs become fewer within this time, they are waited for.
 const PROGRESS: Duration = Duration::from_mins(3);
 
@@ -103,6 +106,17 @@ impl Crew {
 
     pub(crate) fn api(&self) -> Api {
         Api::new(&self.url, self.token.expose_secret())
+    }
+
+    /// For this many who follow something, each person as much as one may.
+    pub(crate) async fn watchers(&self, count: usize) -> Result<Vec<Api>> {
+        let tokens = (0..count.div_ceil(WATCHED_BY_ONE)).map(async |number| {
+            let principal = format!("watcher-{number}");
+            let input = CreateToken { principal, role: Role::Viewer, scopes: Scopes::ALL, valid_for_days: 1 };
+            let token = self.platform.create_token(&self.admin, input).await?.secret;
+            Ok(Api::new(&self.url, token.expose_secret()))
+        });
+        stream::iter(tokens).buffered(4).try_collect().await
     }
 
     pub(crate) fn server_id(&self) -> String {

@@ -66,7 +66,7 @@ async fn main() -> Result<()> {
     let crew = Crew::assemble(size).await?;
     let clients = crew.clients(size.clients).await?;
     println!("{} clients are there", clients.len());
-    let watchers = watch::Watchers::begin(&crew.api(), &clients, size.subscribers).await?;
+    let watchers = watch::Watchers::begin(&crew.watchers(size.subscribers).await?, &clients, size.subscribers).await?;
     println!("{} subscribers watch", size.subscribers);
 
     let restarts = crew.restart_workers();

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use vpn_examples::{Api, Events};
 
+use crate::crew::WATCHED_BY_ONE;
+
 const DOCUMENT: &str =
     "subscription($id: ID!, $after: String) { clientStatus(id: $id, after: $after) { cursor status } }";
 
@@ -38,17 +40,18 @@ pub(crate) struct Watchers {
 
 impl Watchers {
     /// Subscribes, and waits until each has been told of the present state.
-    pub(crate) async fn begin(api: &Api, clients: &[String], count: usize) -> Result<Self> {
+    pub(crate) async fn begin(apis: &[Api], clients: &[String], count: usize) -> Result<Self> {
         let (told, mut running) = (Arc::new(Mutex::new(Told::default())), JoinSet::new());
-        let opened = clients.iter().take(count).map(async |client| {
+        let apis = apis.iter().flat_map(|api| std::iter::repeat_n(api, WATCHED_BY_ONE));
+        let opened = clients.iter().take(count).zip(apis).map(async |(client, api)| {
             let mut events = api.subscribe(DOCUMENT, json!({ "id": client })).await?;
             let first = events.next().await?.context("the subscription ended at once")?;
-            Ok::<_, anyhow::Error>((client.clone(), events, first))
+            Ok::<_, anyhow::Error>((api.clone(), client.clone(), events, first))
         });
         let mut opened = stream::iter(opened).buffer_unordered(32);
-        while let Some((client, events, first)) = opened.try_next().await? {
+        while let Some((api, client, events, first)) = opened.try_next().await? {
             let cursor = note(&told, &client, &first);
-            running.spawn(follow(api.clone(), Arc::clone(&told), client, events, cursor));
+            running.spawn(follow(api, Arc::clone(&told), client, events, cursor));
         }
         drop(opened);
         Ok(Self { told, running })

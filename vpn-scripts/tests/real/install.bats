@@ -205,6 +205,14 @@ upgrade() { # N: to a version of its own
   [ "$(in_world ls /usr/local/libexec/vpn-host.d | wc -l)" -eq 2 ]
 }
 
+# bash reads ~/.bashrc when sshd starts it, also for a forced command.
+@test "an account with another shell reads nothing in its home" {
+  in_world sh -c 'usermod --shell /bin/bash vpn-host && echo "echo noise" >/var/lib/vpn-host/.bashrc'
+  over_ssh < <(request verb=hello)
+  expect 0
+  in_world sh -c 'usermod --shell /bin/sh vpn-host && rm /var/lib/vpn-host/.bashrc'
+}
+
 @test "new keys replace the old ones" {
   run -0 install --authorized-key "$(<"$here/key2.pub")" --authorized-key "$here/key.pub"
   [ "$(seen /etc/vpn-host/authorized_keys | wc -l)" -eq 2 ]
