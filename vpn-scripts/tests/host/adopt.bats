@@ -221,6 +221,14 @@ adopted_whole() {
   payload | grep -q '^revoked [0-9A-F]* 1 - -$'
 }
 
+@test "a name with spaces and signs is told in one word" {
+  EASYRSA_PKI=$pki easyrsa --req-cn='Zoe (work)' gen-req zoe nopass >/dev/null 2>&1
+  EASYRSA_PKI=$pki easyrsa sign-req client zoe >/dev/null 2>&1
+  adopt
+  inventory
+  [ "$(line_of zoe)" = "foreign $(serial_of zoe) 0 Zoe%20%28work%29 -" ]
+}
+
 @test "a name that no client can have is left, told, and ended by its serial" {
   adopt
   [[ ${lines[1]} = "  left: john.doe $(serial_of john.doe): no client can have this name"* ]]
@@ -292,6 +300,13 @@ adopted_whole() {
   diff <(openssl x509 -in "$pki/issued/vpn-gw.crt") "$state/server/server.crt"
   grep -qx "tls-auth \"$state/server/ta.key\" 0" "$state/server/openvpn.conf"
   grep -qx 'verify-x509-name vpn-gw name' "$state/etc/profile.part"
+  # A new certificate of the server stays when the adoption is repeated.
+  rm "$state/server/server.crt"
+  "$shell" "$libexec/setup" --state "$state" --remote vpn.example.net --management none >/dev/null
+  cp "$state/server/server.crt" "$BATS_TEST_TMPDIR/new.crt"
+  adopt --adopt-server vpn-gw --adopt-tls-auth "$BATS_TEST_TMPDIR/ta.key"
+  [[ $output == *'left: the certificate of the server vpn-gw'* ]]
+  cmp "$BATS_TEST_TMPDIR/new.crt" "$state/server/server.crt"
   serve < <(request verb=check)
   expect 0
   for name in ann ben cleo; do

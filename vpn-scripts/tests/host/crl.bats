@@ -145,6 +145,25 @@ revoke_many() {
   done
 }
 
+@test "a renewal keeps whom the list in force refuses, though the log tells it in another way and the tombstone is lost" {
+  local damage
+  revoke_many 5
+  crl
+  serials >"$BATS_TEST_TMPDIR/serials"
+  cp -a "$state" "$BATS_TEST_TMPDIR/before"
+  # A letter that is small, and a newline that is lost.
+  for damage in '4s/5A$/5a/' '4{N;s/\n//}'; do
+    rm -rf "$state"
+    cp -a "$BATS_TEST_TMPDIR/before" "$state"
+    rm "$state/revoked/10000000000000000000000000000004"
+    sed -i "$damage" "$state/revoked.log"
+    crl
+    expect 0
+    crl_verifies
+    serials | cmp - "$BATS_TEST_TMPDIR/serials"
+  done
+}
+
 @test "a revocation keeps whom the list in force refuses, though log and tombstones are of a backup" {
   revoke_many 5
   crl

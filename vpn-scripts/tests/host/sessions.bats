@@ -48,6 +48,16 @@ killed() { # SERVER KILLED OPEN
   [ "$(<"$socket.log")" = $'status 3\nquit' ]
 }
 
+@test "names of other PKIs are told in one word, and keep nobody from being revoked" {
+  revoked
+  server plain 'John Doe' $'Zo\xc3\xab' alice
+  sessions
+  expect 0
+  [ "$(payload | cut -d ' ' -f 1 | xargs)" = 'John%20Doe Zo%C3%AB alice' ]
+  ask kill
+  killed running 1 0
+}
+
 @test "sessions of a server without clients are none" {
   server plain
   sessions

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use vpn_core::{
     config::WorkerConfig,
-    reconcile::Reconciler,
+    reconcile::{ReconcileError, Reconciler},
     service::{Platform, local_caller},
     worker,
 };
@@ -53,6 +53,7 @@ impl Reconcile {
                 Ok(Some(job)) => {
                     println!("{name}: the job {} is {}; workers go on with it", job.id, job.state.as_str());
                 }
+                Err(ReconcileError::Left(why)) => println!("{name}: left as it is: {why}"),
                 Err(error) => {
                     failed += 1;
                     println!("{name}: failed: {error}");

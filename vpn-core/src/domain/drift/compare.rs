@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Difference, DriftReport, HostView, Subject};
+use super::{Difference, DriftReport, HostView, NO_CONFIGURATION, Subject};
 use crate::{
     clock::Timestamp,
     domain::{Client, ClientStatus, FencingToken, HostRecord, RecordState, Serial, Session},
@@ -94,7 +94,7 @@ impl Comparison {
     }
 
     /// Of the two, when all clients were there. `confirmed` is the configuration that OpenVPN should have; any will
-    /// do while none was confirmed.
+    /// do while none was confirmed, but there has to be one.
     #[must_use]
     pub fn end(mut self, confirmed: Option<&str>) -> DriftReport {
         let mut foreign = HashSet::new();
@@ -107,7 +107,7 @@ impl Comparison {
             self.found.extend(unknown(record, is_published));
         }
         for (name, session) in std::mem::take(&mut self.sessions) {
-            if self.admitted.contains(&name) || foreign.contains(&in_one_word(&name)) {
+            if self.admitted.contains(&name) || foreign.contains(&name) {
                 continue;
             }
             let address = session.address;
@@ -119,9 +119,9 @@ impl Comparison {
         if !self.sessions_are_known {
             self.found.push(Difference::SessionsUnknown);
         }
-        if let Some(confirmed) = confirmed.filter(|confirmed| *confirmed != self.configuration) {
-            let (confirmed, found) = (confirmed.to_owned(), self.configuration.clone());
-            self.found.push(Difference::ConfigurationChanged { confirmed, found });
+        let found = self.configuration.clone();
+        if confirmed.map_or(found == NO_CONFIGURATION, |confirmed| confirmed != found) {
+            self.found.push(Difference::ConfigurationChanged { confirmed: confirmed.map(str::to_owned), found });
         }
         DriftReport::of(self.configuration, self.found)
     }
@@ -138,14 +138,6 @@ fn revoked(state: Option<RecordState>, is_published: bool, of: impl Fn() -> Subj
         (false, true) => Some(Difference::NotRevokedOnHost { of: of() }),
         (buried, false) => Some(Difference::NotInCrl { of: of(), buried }),
     }
-}
-
-/// As hosts write the names of foreign certificates: see `libexec/adopt` of the host scripts.
-fn in_one_word(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".@_-".contains(&byte);
-    let written =
-        name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
-    written.collect::<String>().chars().take(192).collect()
 }
 
 /// A serial that SQL does not know.

@@ -118,8 +118,8 @@ pub enum Difference {
     SessionsUnknown,
     /// OpenVPN's configuration is not the one that was confirmed.
     ConfigurationChanged {
-        /// SHA-256 of the one that was confirmed.
-        confirmed: String,
+        /// SHA-256 of the one that was confirmed, if one was.
+        confirmed: Option<String>,
         /// That of the one that is there, or `missing`.
         found: String,
     },
@@ -272,7 +272,11 @@ impl Difference {
                                        knows: it refuses the platform there"
                 .to_owned(),
             Self::SessionsUnknown => "OpenVPN lives and does not answer: who is connected is not known".to_owned(),
+            Self::ConfigurationChanged { found, .. } if found == NO_CONFIGURATION => {
+                "OpenVPN has no configuration on this host".to_owned()
+            }
             Self::ConfigurationChanged { confirmed, found } => {
+                let confirmed = confirmed.as_deref().unwrap_or("none");
                 format!("OpenVPN's configuration is not the one that was confirmed: {confirmed} was, {found} is there")
             }
         }

@@ -244,7 +244,7 @@ fn a_report_survives_its_text_form_and_each_difference_has_a_message_and_a_cure(
         Difference::NotActivated { of: named.clone(), adopted: true },
         Difference::HostAhead { of: named },
         Difference::SessionsUnknown,
-        Difference::ConfigurationChanged { confirmed: "aa".to_owned(), found: "missing".to_owned() },
+        Difference::ConfigurationChanged { confirmed: Some("aa".to_owned()), found: "missing".to_owned() },
     ];
     let report = DriftReport::of(RIGHT.to_owned(), all);
     for one in &report.differences {

@@ -39,7 +39,7 @@ impl ServerDrift {
         self.drift.failure.clone().map(JobError::from)
     }
 
-    /// How many differences there are; null when they never could be compared.
+    /// How many differences there are; null when they never could be compared, and of a retired server.
     async fn total(&self) -> Option<i32> {
         self.drift.report.as_ref().map(|report| i32::try_from(report.total).unwrap_or(i32::MAX))
     }
@@ -54,7 +54,7 @@ impl ServerDrift {
     }
 
     /// SHA-256 of OpenVPN's configuration as it was found: 64 hexadecimal digits, or `missing`; null when they never
-    /// could be compared.
+    /// could be compared, and of a retired server.
     async fn configuration(&self) -> Option<&str> {
         self.drift.report.as_ref().map(|report| report.configuration.as_str())
     }

@@ -155,9 +155,10 @@ async fn differences(api: &Api, output: &Output, named: &str) -> Result<(), Fail
         output::note(&format!("it could not be compared when that was last tried: {}: {}", error.code, error.message));
     }
     output.list(&drift.differences, DIFFERENCE)?;
-    let (total, shown) = (drift.total.unwrap_or(0), drift.differences.len());
-    let checked = drift.checked_at.as_deref().unwrap_or("never");
-    output::note(&format!("differences: {total}, shown: {shown}; compared: {checked}"));
+    let (Some(total), Some(checked)) = (drift.total, &drift.checked_at) else {
+        return Err(Failure::Refused(format!("where `{named}` and the platform differ is not known")));
+    };
+    output::note(&format!("differences: {total}, shown: {}; compared: {checked}", drift.differences.len()));
     Ok(())
 }
 
