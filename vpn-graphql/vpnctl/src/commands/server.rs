@@ -146,7 +146,7 @@ async fn differences(api: &Api, output: &Output, named: &str) -> Result<(), Fail
         Some(drift::DriftNode::VpnServer(server)) => server.drift,
         _ => return Err(Failure::Refused(format!("there is no server `{named}`: see `vpnctl server list`"))),
     };
-    let unseen = || Failure::Refused(format!("no worker has compared `{named}` yet: they do once an hour"));
+    let unseen = || Failure::Refused(format!("no worker has compared `{named}` yet: they begin within about a minute"));
     let drift = drift.ok_or_else(unseen)?;
     if output.is_json() {
         return output.one(&drift, &[]);
