@@ -181,18 +181,50 @@ impl Transport for SshTransport {
 
 type Streams = (u32, zeroize::Zeroizing<Vec<u8>>, Vec<u8>);
 
+/// A channel, until it has ended. The connection outlives whoever gives an exchange up, and a script that waits for
+/// the rest of its request would wait as long: so the channel is closed then.
+struct Open(Option<Session>);
+
+impl Open {
+    /// The channel, to send on.
+    fn channel(&self) -> Result<&Session, HostErrorKind> {
+        self.0.as_ref().ok_or_else(|| HostErrorKind::Interrupted("the channel has ended".to_owned()))
+    }
+
+    /// What comes next; `None` once it has ended.
+    async fn next(&mut self) -> Option<ChannelMsg> {
+        let message = self.0.as_mut()?.wait().await;
+        if message.is_none() {
+            self.0 = None;
+        }
+        message
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let (Some(session), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move {
+                // If that fails, the connection has ended, and the channel with it.
+                let _ended = session.close().await;
+            });
+        }
+    }
+}
+
 /// Sends the request and reads until the host closes. From here on the outcome is unknown unless
 /// there is an exit status.
-async fn exchange(mut session: Session, request: &Request) -> Result<Streams, HostErrorKind> {
+async fn exchange(session: Session, request: &Request) -> Result<Streams, HostErrorKind> {
+    let mut open = Open(Some(session));
     let struck = |_: Struck| HostErrorKind::Interrupted("as planned by a test".to_owned());
     let broke = |error: russh::Error| HostErrorKind::Interrupted(error.to_string());
     reach(Boundary::RequestSending).map_err(struck)?;
-    session.exec(true, Request::COMMAND).await.map_err(broke)?;
-    session.data(request.as_bytes()).await.map_err(broke)?;
-    session.eof().await.map_err(broke)?;
+    open.channel()?.exec(true, Request::COMMAND).await.map_err(broke)?;
+    open.channel()?.data(request.as_bytes()).await.map_err(broke)?;
+    open.channel()?.eof().await.map_err(broke)?;
     reach(Boundary::RequestSent).map_err(struck)?;
     let (mut exit, mut stdout, mut stderr) = (None, zeroize::Zeroizing::new(Vec::with_capacity(16 * 1024)), Vec::new());
-    while let Some(message) = session.wait().await {
+    while let Some(message) = open.next().await {
         match message {
             ChannelMsg::Data { data } => take(&mut stdout, &data)?,
             ChannelMsg::ExtendedData { data, .. } => take(&mut stderr, &data)?,
