@@ -71,6 +71,8 @@ async fn a_connection_that_is_cut_under_a_request_costs_nothing_but_a_repetition
     let proxy = Proxy::before(host.port).await?;
     let (hosts, server, errand) = (hosts::hosts(host)?, hosts::server_at(host, proxy.port())?, Errand::new().await?);
     hosts.issue(Errand::new().await?.at(&server), &hosts::input()).await?;
+    // Its script ends a moment after its reply, and would be taken for the next one's.
+    eventually("the first request has ended", || async { Ok(hosts::running_scripts(host)? == 0) }).await?;
 
     let file = host.state.join("issued").join(errand.client.serial.as_str());
     let lock = std::fs::File::open(host.state.join("lock"))?;
