@@ -20,7 +20,7 @@ async fn a_job_that_is_delivered_again_while_it_runs_runs_once(database: Databas
     let held = hold(host)?;
     let client = fleet.client().await?;
     let job = fleet.provision(client.id).await?;
-    eventually("the job runs", async || Ok(at_work(host)? >= 1)).await?;
+    eventually("the job runs", async || Ok(at_work(host)? >= 1 && fleet.job(job.id).await?.attempts == 1)).await?;
 
     let second = fleet.worker().await?;
     let url = fleet.sandbox.redis()?.url();
