@@ -7,13 +7,13 @@ use tokio::process::Command;
 use vpn_core::{
     clock::Timestamp,
     domain::{Client, ClientStatus, Difference, DriftKind},
-    drift::Inspector,
-    host::Hosts,
-    reconcile::{Act, Plan, ReconcileError},
+    reconcile::{Act, ReconcileError},
     sandbox::{Options, Sandbox, VpnHost},
     store::{ClientFilter, PageRequest},
 };
-use vpn_tests::{Database, PATIENCE, TestPlatform, checker::pki::whole, eventually, hosts, programs::output};
+use vpn_tests::{
+    Database, PATIENCE, TestPlatform, checker::pki::whole, eventually, hosts, level::acts, programs::output,
+};
 
 const EASY_RSA: &str = "/usr/share/easy-rsa/easyrsa";
 
@@ -104,31 +104,17 @@ impl Pki {
     }
 }
 
-async fn plan(test: &TestPlatform, adopt: bool) -> Result<Plan> {
-    let reconciler = test.reconciler(&test.admin).await?;
-    let server = reconciler.server("vpn1").await?;
-    Ok(reconciler.plan(server, adopt).await?)
-}
-
-fn acts(plan: &Plan) -> Vec<(String, Act)> {
-    let mut acts: Vec<_> = plan.findings.iter().map(|finding| (finding.name.to_string(), finding.act)).collect();
-    acts.sort();
-    acts
-}
-
-async fn apply(test: &TestPlatform, plan: Plan) -> Result<()> {
-    for done in test.reconciler(&test.admin).await?.apply(plan).await? {
-        ensure!(matches!(done.result, Ok(None)), "{}: {:?}", done.finding, done.result);
-    }
-    Ok(())
-}
-
 async fn differences(test: &TestPlatform) -> Result<Vec<(DriftKind, String)>> {
-    let hosts = Hosts::over(std::sync::Arc::clone(&test.faults) as _);
-    let inspector = Inspector { store: test.db.store.clone(), hosts };
-    let (_, drift) = inspector.inspect_named(&test.platform, &test.admin, "vpn1").await?;
     let subject = |it: &Difference| it.subject().split(' ').next().unwrap_or_default().to_owned();
-    Ok(drift.report.context("a report")?.differences.iter().map(|it| (it.kind(), subject(it))).collect())
+    Ok(test
+        .inspect()
+        .await?
+        .report
+        .context("a report")?
+        .differences
+        .iter()
+        .map(|it| (it.kind(), subject(it)))
+        .collect())
 }
 
 async fn called(test: &TestPlatform, name: &str) -> Result<Client> {
@@ -164,12 +150,12 @@ async fn is_taken_over(database: Database) -> Result<()> {
     assert_eq!(differences(&test).await?, [unknown.as_slice(), &foreign].concat());
 
     // Nobody is revoked because somebody forgot to say that they are to be kept.
-    let shown = plan(&test, false).await?;
+    let shown = test.plan(false).await?;
     assert_eq!(acts(&shown), [("ann".to_owned(), Act::LeaveAdopted), ("cleo".to_owned(), Act::LeaveAdopted)]);
-    apply(&test, shown).await?;
+    assert_eq!(test.apply(shown).await?, [""; 0]);
     ensure!(pki.lets_in(vpn, "ann").await? && pki.lets_in(vpn, "cleo").await?);
 
-    let shown = plan(&test, true).await?;
+    let shown = test.plan(true).await?;
     let wanted = [
         ("ann".to_owned(), Act::RecordAndActivate),
         ("ben".to_owned(), Act::RecordAsRevoked),
@@ -177,8 +163,8 @@ async fn is_taken_over(database: Database) -> Result<()> {
     ];
     assert_eq!(acts(&shown), wanted);
     ensure!(shown.to_string().contains("john.doe"), "{shown}");
-    apply(&test, shown).await?;
-    assert_eq!(acts(&plan(&test, true).await?), []);
+    assert_eq!(test.apply(shown).await?, [""; 0]);
+    assert_eq!(acts(&test.plan(true).await?), []);
     assert_eq!(differences(&test).await?, foreign);
     are_as_they_were(&test, &pki).await?;
 
@@ -241,7 +227,7 @@ async fn a_revoked_one_whose_name_is_taken_is_left_and_told_so() -> Result<()> {
     pki.taken_over_by(vpn, &[]).await?;
     let test = TestPlatform::with_host(Database::Sqlite, vpn, vpn.port, &vpn.host_key).await?;
     let other = test.called("ben").await?;
-    let done = test.reconciler(&test.admin).await?.apply(plan(&test, true).await?).await?;
+    let done = test.reconciler(&test.admin).await?.apply(test.plan(true).await?).await?;
     for done in done {
         match done.finding.name.as_str() {
             "ben" => ensure!(matches!(&done.result, Err(ReconcileError::Left(_))), "{:?}", done.result),
@@ -281,7 +267,7 @@ async fn clients_of_the_old_server_go_on_with_the_profiles_they_have_until_they_
     let client = tunnel.connect(&profile)?;
     client.connected(PATIENCE).await?;
     let test = TestPlatform::with_host(Database::Sqlite, vpn, vpn.port, &vpn.host_key).await?;
-    apply(&test, plan(&test, true).await?).await?;
+    assert_eq!(test.apply(test.plan(true).await?).await?, [""; 0]);
     assert_eq!(differences(&test).await?, [(DriftKind::ForeignCertificate, "john.doe".to_owned())]);
 
     let worker = test.worker()?;

@@ -99,7 +99,7 @@ async fn a_later_look_is_not_written_over_by_an_earlier(world: World) -> Result<
     use vpn_core::{domain::JobFailure, store::Looked};
     let server = world.server().await?;
     let mut tx = world.store().begin().await?;
-    let earlier = tx.at();
+    let earlier = tx.at().minus(Duration::from_secs(1));
     ensure!(tx.claim_look(server.id, Duration::ZERO).await?);
     tx.commit(told(), []).await?;
     let mut tx = world.store().begin().await?;

@@ -14,6 +14,7 @@ mod db;
 pub mod fleet;
 pub mod hosts;
 pub mod issuer;
+pub mod level;
 mod macros;
 pub mod platform;
 pub mod programs;

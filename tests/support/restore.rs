@@ -7,17 +7,15 @@ use secrecy::SecretString;
 use vpn_core::{
     backup::{self, Restore},
     clock::Ambient,
-    domain::{Caller, Client, Role},
+    domain::{Client, Role},
     host::FaultyTransport,
-    reconcile::Reconciler,
     sandbox::{Options, Sandbox},
     service::{CreateClient, Platform},
-    worker,
 };
 
 use crate::{
     Database, Db, TestPlatform,
-    platform::{MAX_ATTEMPTS, caller, hurried, vault},
+    platform::{MAX_ATTEMPTS, caller, vault},
 };
 
 /// Makes an empty database that of a backup.
@@ -47,12 +45,6 @@ impl TestPlatform {
             server: self.server.clone(),
             vault: self.vault.clone(),
         })
-    }
-
-    /// What brings this platform level with its host, on behalf of somebody.
-    pub async fn reconciler(&self, caller: &Caller) -> Result<Reconciler> {
-        let runner = worker::by_hand(self.deps()?, hurried()).await?;
-        Ok(Reconciler::new(runner, self.platform.clone(), caller.clone()))
     }
 
     /// A new client with this name.

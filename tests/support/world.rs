@@ -240,17 +240,11 @@ pub const FOUND: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
 
 /// The server was compared twice, and the second time OpenVPN's configuration was another one.
 pub async fn differs(store: &Store, id: ServerId) -> Result<()> {
-    let mut last = Timestamp::from_seconds(0);
     for configuration in ["aa".repeat(32), FOUND.to_owned()] {
         let mut tx = store.begin().await?;
-        // The database's clock tells milliseconds.
-        while tx.at() <= last {
-            drop(tx);
-            tx = store.begin().await?;
-        }
-        last = tx.at();
+        let begun = tx.at();
         tx.claim_comparison(id, Duration::ZERO).await?;
-        tx.note_comparison(id, last, &Ok(DriftReport::of(configuration, Vec::new()))).await?;
+        tx.note_comparison(id, begun, &Ok(DriftReport::of(configuration, Vec::new()))).await?;
         tx.commit(told(), []).await?;
     }
     Ok(())

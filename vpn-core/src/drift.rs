@@ -47,7 +47,7 @@ impl Inspector {
         name: &str,
     ) -> Result<(Server, Drift), InspectError> {
         let server = platform.server_named(caller, Permission::ReadDrift, name).await?;
-        server.may_become(server.state).map_err(Error::wrong_state)?;
+        server.is_in_use().map_err(Error::wrong_state)?;
         let mut tx = self.store.begin().await?;
         // Nobody else has to, for a while.
         tx.claim_comparison(server.id, Duration::ZERO).await?;

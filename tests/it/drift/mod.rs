@@ -4,14 +4,14 @@ mod program;
 mod rounds;
 mod sessions;
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use vpn_core::{
     domain::{Client, Difference, Drift, DriftKind, DriftReport},
-    drift::{InspectError, Inspector},
+    drift::InspectError,
     error::Error,
-    host::{Fault, Hosts},
+    host::Fault,
     sandbox::{Sandbox, VpnHost},
 };
 use vpn_tests::{
@@ -50,26 +50,15 @@ impl Pair {
 
     /// Carries out what `reconcile --apply` would.
     async fn reconcile(&self) -> Result<()> {
-        let reconciler = self.test.reconciler(&self.test.admin).await?;
-        let server = reconciler.server("vpn1").await?;
-        for done in reconciler.apply(reconciler.plan(server, false).await?).await? {
-            ensure!(matches!(done.result, Ok(None)), "{}: {:?}", done.finding, done.result);
-        }
+        let left = self.test.apply(self.test.plan(false).await?).await?;
+        ensure!(left.is_empty(), "{left:?}");
         Ok(())
     }
 }
 
-fn inspector(test: &TestPlatform) -> Inspector {
-    Inspector { store: test.db.store.clone(), hosts: Hosts::over(Arc::clone(&test.faults) as _) }
-}
-
-async fn inspect(test: &TestPlatform) -> Result<Drift, InspectError> {
-    inspector(test).inspect_named(&test.platform, &test.admin, "vpn1").await.map(|(_, drift)| drift)
-}
-
 /// What differs now, by kind and name.
 async fn differences(test: &TestPlatform) -> Result<Vec<(DriftKind, String)>> {
-    let report = inspect(test).await?.report.context("a report")?;
+    let report = test.inspect().await?.report.context("a report")?;
     let name = |it: &Difference| it.certificate().and_then(|of| of.name.as_ref()).map(ToString::to_string);
     Ok(report.differences.iter().map(|it| (it.kind(), name(it).unwrap_or_else(|| it.subject()))).collect())
 }
@@ -79,7 +68,7 @@ async fn a_host_that_is_level_has_no_difference() -> Result<()> {
     let pair = Pair::new(hosts::private().await?).await?;
     let before = pair.test.db.store.read().await?.audit_head().await?;
     let state = hosts::state(pair.vpn()?)?;
-    let drift = inspect(&pair.test).await?;
+    let drift = pair.test.inspect().await?;
     let report = drift.report.context("a report")?;
     assert_eq!((report.total, report.differences), (0, vec![]));
     ensure!(drift.checked_at.is_some() && drift.failure.is_none() && drift.confirmed == Some(report.configuration));
@@ -145,7 +134,7 @@ async fn another_configuration_is_named_until_somebody_confirms_exactly_that() -
     fs::write(&file, format!("{before}duplicate-cn\n"))?;
     let wanted = [(DriftKind::ConfigurationChanged, "server/openvpn.conf".to_owned())];
     assert_eq!(differences(&pair.test).await?, wanted);
-    let drift = inspect(&pair.test).await?;
+    let drift = pair.test.inspect().await?;
     let (confirmed, found) = (drift.confirmed.context("one")?, drift.report.context("a report")?.configuration);
     ensure!(confirmed != found);
     let (platform, admin, server) = (&pair.test.platform, &pair.test.admin, &*pair.test.server.id.to_string());
@@ -169,14 +158,14 @@ async fn another_configuration_is_named_until_somebody_confirms_exactly_that() -
 #[tokio::test]
 async fn a_host_that_does_not_answer_keeps_the_last_report_and_says_why() -> Result<()> {
     let pair = Pair::new(hosts::private().await?).await?;
-    let before = inspect(&pair.test).await?;
+    let before = pair.test.inspect().await?;
     pair.test.faults.plan("published", Fault::Unreachable);
-    ensure!(matches!(inspect(&pair.test).await, Err(InspectError::Host(_))));
+    ensure!(matches!(pair.test.inspect().await, Err(InspectError::Host(_))));
     let id = pair.test.server.id;
     let after = pair.test.platform.drifts(&pair.test.admin, &[id]).await?.remove(&id).context("a drift")?;
     assert_eq!(after.failure.context("a failure")?.code, "HOST_UNREACHABLE");
     assert_eq!((after.report, after.checked_at), (before.report, before.checked_at));
-    ensure!(inspect(&pair.test).await?.failure.is_none());
+    ensure!(pair.test.inspect().await?.failure.is_none());
     Ok(())
 }
 
@@ -186,7 +175,7 @@ async fn an_older_host_is_told_from_a_level_one_and_can_still_be_reconciled() ->
     let pair = Pair::new(hosts::private().await?).await?;
     let script = pair.vpn()?.scripts.join("lib/inspect.sh");
     fs::write(&script, fs::read_to_string(&script)?.replace(",proofs,published", ",proofs"))?;
-    let error = inspect(&pair.test).await.expect_err("too old").to_string();
+    let error = pair.test.inspect().await.expect_err("too old").to_string();
     ensure!(error.contains("install.sh"), "{error}");
     pair.reconcile().await
 }
@@ -208,7 +197,7 @@ async fn a_retired_server_is_forgotten_and_not_compared_again() -> Result<()> {
     platform.retire_server(admin, &id.to_string()).await?;
     assert_eq!(platform.drifts(admin, &[id]).await?[&id].report, None);
     ensure!(!test.db.store.begin().await?.is_in_use(id).await?, "what is under way is not noted any more");
-    let refused = inspect(&test).await.expect_err("retired").to_string();
+    let refused = test.inspect().await.expect_err("retired").to_string();
     ensure!(refused.contains("retired"), "{refused}");
     let refused = platform.confirm_configuration(admin, &id.to_string(), vpn_tests::FOUND).await;
     ensure!(refused.as_ref().is_err_and(|error| error.to_string().contains("retired")), "{refused:?}");
@@ -222,7 +211,7 @@ async fn the_last_comparison_is_kept_and_not_written_over_by_an_earlier(world: W
     let server = world.server().await?;
     ensure!(world.store().read().await?.drifts(&[server.id]).await?.is_empty());
     let mut tx = world.store().begin().await?;
-    let earlier = tx.at();
+    let earlier = tx.at().minus(Duration::from_secs(1));
     ensure!(tx.claim_comparison(server.id, Duration::ZERO).await?);
     ensure!(tx.drifts(&[server.id]).await?.is_empty(), "it was only claimed");
     tx.commit(told(), []).await?;

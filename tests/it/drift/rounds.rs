@@ -7,8 +7,6 @@ use tokio_util::sync::CancellationToken;
 use vpn_core::watch::{DriftWatcher, WatchPolicy};
 use vpn_tests::{Database, TestPlatform, eventually, hosts};
 
-use super::inspector;
-
 #[tokio::test]
 async fn many_workers_compare_once() -> Result<()> {
     let host = hosts::private().await?;
@@ -16,7 +14,7 @@ async fn many_workers_compare_once() -> Result<()> {
     let test = TestPlatform::with_host(Database::Sqlite, vpn, vpn.port, &vpn.host_key).await?;
     let watch = |stop: &CancellationToken| {
         let policy = WatchPolicy { every: Duration::from_hours(1) };
-        tokio::spawn(DriftWatcher { inspector: inspector(&test), policy }.run(stop.clone()));
+        tokio::spawn(DriftWatcher { inspector: test.inspector(), policy }.run(stop.clone()));
     };
     let stop = CancellationToken::new();
     let guard = stop.clone().drop_guard();

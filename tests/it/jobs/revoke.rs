@@ -1,7 +1,6 @@
 //! Shutting clients out.
 
 use anyhow::{Context as _, Result};
-use tokio::process::Command;
 use vpn_core::{
     audit::AuditEntry,
     domain::{Claim, Client, ClientId, ClientStatus, JobState},
@@ -10,17 +9,13 @@ use vpn_core::{
     service::{RetryJob, RevokeClient},
     store::{AuditFilter, PageRequest},
 };
-use vpn_tests::{Database, TestPlatform, hosts, platform::MAX_ATTEMPTS, programs, whole_on_every_database};
+use vpn_tests::{Database, TestPlatform, checker::pki::crl, hosts, platform::MAX_ATTEMPTS, whole_on_every_database};
 
 whole_on_every_database!(a_revoked_client_is_in_the_crl_and_stays_out);
 
 /// Whether the CRL in force on the shared host has the client's serial.
 async fn in_the_crl(client: &Client) -> Result<bool> {
-    let host = hosts::shared().await?;
-    let mut openssl = Command::new("openssl");
-    openssl.args(["crl", "-noout", "-text", "-in"]).arg(host.state.join("pub/crl.pem"));
-    let crl = programs::output(&mut openssl).await?;
-    Ok(String::from_utf8_lossy(&crl.stdout).contains(&format!("Serial Number: {}", client.serial)))
+    Ok(crl(&hosts::shared().await?.state).await?.contains(client.serial.as_str()))
 }
 
 async fn a_revoked_client_is_in_the_crl_and_stays_out(test: TestPlatform) -> Result<()> {

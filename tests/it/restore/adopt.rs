@@ -5,16 +5,16 @@ use vpn_core::{
     domain::{ClientStatus, JobState},
     reconcile::Act,
 };
-use vpn_tests::{Database, TestPlatform, csr, hosts};
+use vpn_tests::{Database, TestPlatform, csr, hosts, level::acts};
 
-use super::{SetBack, acts, apply, in_the_crl, plan};
+use super::{SetBack, in_the_crl};
 
 #[tokio::test]
 async fn certificates_that_were_handed_out_can_be_kept() -> Result<()> {
     let world = SetBack::on(Database::Sqlite).await?;
     let test = &world.now;
     let waiting = test.provision(world.cleo.id).await?.job;
-    let shown = plan(test, true).await?;
+    let shown = test.plan(true).await?;
     let wanted = [
         ("bea".to_owned(), Act::Revoke),
         ("cleo".to_owned(), Act::Activate),
@@ -22,8 +22,8 @@ async fn certificates_that_were_handed_out_can_be_kept() -> Result<()> {
         ("eve".to_owned(), Act::RaiseFence),
     ];
     assert_eq!(acts(&shown), wanted);
-    assert_eq!(apply(test, shown).await?, Vec::<String>::new());
-    assert_eq!(acts(&plan(test, true).await?), []);
+    assert_eq!(test.apply(shown).await?, Vec::<String>::new());
+    assert_eq!(acts(&test.plan(true).await?), []);
     for client in [&world.cleo, &world.dora] {
         let (was, is) = (world.before.reload(client.id).await?, test.reload(client.id).await?);
         assert_eq!(is.status(), ClientStatus::Active);
@@ -66,10 +66,10 @@ async fn a_signed_certificate_is_kept_as_an_active_client() -> Result<()> {
     worker.drain().await?;
 
     let test = before.restored(&file, Database::Sqlite).await?;
-    let shown = plan(&test, true).await?;
+    let shown = test.plan(true).await?;
     assert_eq!(acts(&shown), [("gil".to_owned(), Act::RecordAndActivate)]);
-    assert_eq!(apply(&test, shown).await?, Vec::<String>::new());
-    assert_eq!(acts(&plan(&test, true).await?), []);
+    assert_eq!(test.apply(shown).await?, Vec::<String>::new());
+    assert_eq!(acts(&test.plan(true).await?), []);
     assert_eq!(test.reload(client.id).await?.status(), ClientStatus::Active);
     assert_eq!(test.reload(client.id).await?.certificate(), before.reload(client.id).await?.certificate());
     test.check().await

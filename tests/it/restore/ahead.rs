@@ -6,9 +6,9 @@ use vpn_core::{
     error::Error,
     reconcile::{Act, ReconcileError},
 };
-use vpn_tests::{Database, TestPlatform, platform::caller};
+use vpn_tests::{Database, TestPlatform, level::acts, platform::caller};
 
-use super::{SetBack, acts, apply, in_the_crl, plan, reconciled};
+use super::{SetBack, in_the_crl, reconciled};
 
 #[tokio::test]
 async fn a_platform_that_is_behind_is_brought_level_on_sqlite() -> Result<()> {
@@ -33,7 +33,7 @@ async fn is_brought_level(world: SetBack) -> Result<()> {
     }
 
     let head = test.db.store.read().await?.audit_head().await?;
-    let shown = plan(test, false).await?;
+    let shown = test.plan(false).await?;
     let wanted = [
         ("bea".to_owned(), Act::Revoke),
         ("cleo".to_owned(), Act::RevokeLost),
@@ -47,8 +47,8 @@ async fn is_brought_level(world: SetBack) -> Result<()> {
     }
     assert_eq!(test.db.store.read().await?.audit_head().await?, head, "a plan changes nothing");
 
-    assert_eq!(apply(test, shown).await?, Vec::<String>::new());
-    assert_eq!(acts(&plan(test, false).await?), []);
+    assert_eq!(test.apply(shown).await?, Vec::<String>::new());
+    assert_eq!(acts(&test.plan(false).await?), []);
     for client in [&world.bea, &world.cleo, &world.dora] {
         assert_eq!(test.reload(client.id).await?.status(), ClientStatus::Revoked, "{}", client.name);
         assert!(in_the_crl(&world.host, client).await?, "{}", client.name);
@@ -88,7 +88,7 @@ async fn a_revoked_client_stays_revoked_whatever_the_database_thinks() -> Result
     assert_eq!(world.now.reload(world.bea.id).await?.status(), ClientStatus::Active, "as the backup has it");
     assert!(in_the_crl(&world.host, &world.bea).await?);
     // Without a worker anywhere: what reconcile asks for, it does.
-    assert_eq!(apply(&world.now, plan(&world.now, true).await?).await?, Vec::<String>::new());
+    assert_eq!(world.now.apply(world.now.plan(true).await?).await?, Vec::<String>::new());
     assert_eq!(world.now.reload(world.bea.id).await?.status(), ClientStatus::Revoked);
     assert!(in_the_crl(&world.host, &world.bea).await?);
     world.now.check().await
@@ -99,11 +99,11 @@ async fn a_name_that_was_taken_meanwhile_is_freed_on_the_host() -> Result<()> {
     let world = SetBack::on(Database::Sqlite).await?;
     let test = &world.now;
     let next = test.called("dora").await?;
-    let failed = apply(test, plan(test, true).await?).await?;
+    let failed = test.apply(test.plan(true).await?).await?;
     ensure!(failed.len() == 1 && failed[0].contains("there can be one"), "{failed:?}");
     assert!(!in_the_crl(&world.host, &world.dora).await?);
 
-    assert_eq!(apply(test, plan(test, false).await?).await?, Vec::<String>::new());
+    assert_eq!(test.apply(test.plan(false).await?).await?, Vec::<String>::new());
     assert!(in_the_crl(&world.host, &world.dora).await?);
     assert_eq!(test.db.store.read().await?.client(world.dora.id).await?, None, "there is one dora");
     assert_eq!(reconciled(test, world.dora.id).await?, 1);
@@ -111,7 +111,7 @@ async fn a_name_that_was_taken_meanwhile_is_freed_on_the_host() -> Result<()> {
     let job = test.provision(next.id).await?.job;
     test.succeeded(job.id).await?;
     worker.drain().await?;
-    assert_eq!(acts(&plan(test, false).await?), []);
+    assert_eq!(acts(&test.plan(false).await?), []);
     test.check().await
 }
 

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use vpn_core::{domain::ClientStatus, reconcile::Act};
-use vpn_tests::{Database, TestPlatform, hosts};
+use vpn_tests::{Database, TestPlatform, hosts, level::acts};
 
-use super::{acts, apply, in_the_crl, plan, reconciled};
+use super::{in_the_crl, reconciled};
 
 async fn copy(from: &Path, to: &Path) -> Result<()> {
     let done = tokio::process::Command::new("cp").arg("-aT").args([from, to]).status().await?;
@@ -31,11 +31,11 @@ async fn revocations_that_the_host_forgot_are_repeated_and_the_rest_is_shown() -
     std::fs::rename(&saved, &vpn.state)?;
     assert!(!in_the_crl(&host, &revoked).await?, "it is back from the dead");
 
-    let shown = plan(&test, false).await?;
+    let shown = test.plan(false).await?;
     let mut wanted = vec![(revoked.name.to_string(), Act::RevokeAgain), (later.name.to_string(), Act::Missing)];
     wanted.sort();
     assert_eq!(acts(&shown), wanted);
-    assert_eq!(apply(&test, shown).await?, Vec::<String>::new());
+    assert_eq!(test.apply(shown).await?, Vec::<String>::new());
     assert!(in_the_crl(&host, &revoked).await?);
     assert_eq!(reconciled(&test, revoked.id).await?, 1);
     assert_eq!(test.reload(later.id).await?.status(), ClientStatus::Active);
@@ -46,6 +46,6 @@ async fn revocations_that_the_host_forgot_are_repeated_and_the_rest_is_shown() -
     test.succeeded(job.id).await?;
     assert!(in_the_crl(&host, &later).await?);
     worker.drain().await?;
-    assert_eq!(acts(&plan(&test, false).await?), []);
+    assert_eq!(acts(&test.plan(false).await?), []);
     test.check().await
 }

@@ -7,14 +7,12 @@ mod owner;
 mod programs;
 
 use anyhow::Result;
-use tokio::process::Command;
 use vpn_core::{
     domain::{Client, ClientId},
     host::Fault,
-    reconcile::{Act, Plan},
     sandbox::Sandbox,
 };
-use vpn_tests::{Database, TestPlatform, hosts, platform::MAX_ATTEMPTS, programs::output};
+use vpn_tests::{Database, TestPlatform, checker::pki::crl, hosts, platform::MAX_ATTEMPTS};
 
 /// A platform that was set back, with what was done since its backup.
 struct SetBack {
@@ -74,30 +72,6 @@ impl SetBack {
     }
 }
 
-/// What the plan has in mind, by name.
-fn acts(plan: &Plan) -> Vec<(String, Act)> {
-    let mut acts: Vec<_> = plan.findings.iter().map(|finding| (finding.name.to_string(), finding.act)).collect();
-    acts.sort();
-    acts
-}
-
-/// Shows the plan of this platform's server.
-async fn plan(test: &TestPlatform, adopt: bool) -> Result<Plan> {
-    let reconciler = test.reconciler(&test.admin).await?;
-    let server = reconciler.server(test.server.name.as_str()).await?;
-    Ok(reconciler.plan(server, adopt).await?)
-}
-
-/// Carries the plan out; gives the names of those that could not be put right.
-async fn apply(test: &TestPlatform, plan: Plan) -> Result<Vec<String>> {
-    let done = test.reconciler(&test.admin).await?.apply(plan).await?;
-    let failed = done.into_iter().filter_map(|done| match done.result {
-        Ok(None) => None,
-        other => Some(format!("{}: {other:?}", done.finding.name)),
-    });
-    Ok(failed.collect())
-}
-
 /// The entries `client.reconciled` of a client.
 async fn reconciled(test: &TestPlatform, id: ClientId) -> Result<usize> {
     Ok(test.actions(id).await?.iter().filter(|action| *action == "client.reconciled").count())
@@ -105,8 +79,5 @@ async fn reconciled(test: &TestPlatform, id: ClientId) -> Result<usize> {
 
 /// Whether the CRL in force has the client's serial.
 async fn in_the_crl(host: &Sandbox, client: &Client) -> Result<bool> {
-    let mut openssl = Command::new("openssl");
-    openssl.args(["crl", "-noout", "-text", "-in"]).arg(host.host()?.state.join("pub/crl.pem"));
-    let crl = output(&mut openssl).await?;
-    Ok(String::from_utf8_lossy(&crl.stdout).contains(&format!("Serial Number: {}", client.serial)))
+    Ok(crl(&host.host()?.state).await?.contains(client.serial.as_str()))
 }

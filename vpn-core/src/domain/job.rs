@@ -34,11 +34,8 @@ impl FromStr for JobKind {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "provision" => Ok(Self::Provision),
-            "revoke" => Ok(Self::Revoke),
-            _ => Err(Invalid::new("a job's kind is provision or revoke")),
-        }
+        let found = Self::ALL.into_iter().find(|it| it.as_str() == text);
+        found.ok_or_else(|| Invalid::new("a job's kind is provision or revoke"))
     }
 }
 

@@ -75,11 +75,16 @@ impl Server {
         format!("server:{id}")
     }
 
+    /// Whether anything may be asked of it, or changed, at all. The reason why not is told to people.
+    pub(crate) fn is_in_use(&self) -> Result<(), &'static str> {
+        if self.state == ServerState::Retired { Err("the server is retired, for good") } else { Ok(()) }
+    }
+
     /// Whether it may be brought into this state. The reason why not names the cure. (That a retired server
     /// has no clients, the database knows.)
     pub(crate) fn may_become(&self, state: ServerState) -> Result<(), &'static str> {
+        self.is_in_use()?;
         match (self.state, state) {
-            (ServerState::Retired, _) => Err("the server is retired, for good"),
             (ServerState::Unconfirmed, ServerState::Active | ServerState::Disabled) => {
                 Err("nobody has confirmed its host key yet: call pinHostKey, or retireServer")
             }

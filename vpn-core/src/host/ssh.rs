@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use russh::{ChannelMsg, keys::PrivateKey};
+use russh::{ChannelMsg, ChannelWriteHalf, client, keys::PrivateKey};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
@@ -183,30 +183,18 @@ type Streams = (u32, zeroize::Zeroizing<Vec<u8>>, Vec<u8>);
 
 /// A channel, until it has ended. The connection outlives whoever gives an exchange up, and a script that waits for
 /// the rest of its request would wait as long: so the channel is closed then.
-struct Open(Option<Session>);
-
-impl Open {
-    /// The channel, to send on.
-    fn channel(&self) -> Result<&Session, HostErrorKind> {
-        self.0.as_ref().ok_or_else(|| HostErrorKind::Interrupted("the channel has ended".to_owned()))
-    }
-
-    /// What comes next; `None` once it has ended.
-    async fn next(&mut self) -> Option<ChannelMsg> {
-        let message = self.0.as_mut()?.wait().await;
-        if message.is_none() {
-            self.0 = None;
-        }
-        message
-    }
+struct Open {
+    channel: Arc<ChannelWriteHalf<client::Msg>>,
+    ended: bool,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if let (Some(session), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+        if let (false, Ok(runtime)) = (self.ended, tokio::runtime::Handle::try_current()) {
+            let channel = Arc::clone(&self.channel);
             runtime.spawn(async move {
                 // If that fails, the connection has ended, and the channel with it.
-                let _ended = session.close().await;
+                let _ended = channel.close().await;
             });
         }
     }
@@ -215,16 +203,17 @@ impl Drop for Open {
 /// Sends the request and reads until the host closes. From here on the outcome is unknown unless
 /// there is an exit status.
 async fn exchange(session: Session, request: &Request) -> Result<Streams, HostErrorKind> {
-    let mut open = Open(Some(session));
+    let (mut messages, channel) = session.split();
+    let mut open = Open { channel: Arc::new(channel), ended: false };
     let struck = |_: Struck| HostErrorKind::Interrupted("as planned by a test".to_owned());
     let broke = |error: russh::Error| HostErrorKind::Interrupted(error.to_string());
     reach(Boundary::RequestSending).map_err(struck)?;
-    open.channel()?.exec(true, Request::COMMAND).await.map_err(broke)?;
-    open.channel()?.data(request.as_bytes()).await.map_err(broke)?;
-    open.channel()?.eof().await.map_err(broke)?;
+    open.channel.exec(true, Request::COMMAND).await.map_err(broke)?;
+    open.channel.data(request.as_bytes()).await.map_err(broke)?;
+    open.channel.eof().await.map_err(broke)?;
     reach(Boundary::RequestSent).map_err(struck)?;
     let (mut exit, mut stdout, mut stderr) = (None, zeroize::Zeroizing::new(Vec::with_capacity(16 * 1024)), Vec::new());
-    while let Some(message) = open.next().await {
+    while let Some(message) = messages.wait().await {
         match message {
             ChannelMsg::Data { data } => take(&mut stdout, &data)?,
             ChannelMsg::ExtendedData { data, .. } => take(&mut stderr, &data)?,
@@ -238,6 +227,7 @@ async fn exchange(session: Session, request: &Request) -> Result<Streams, HostEr
             _ => {}
         }
     }
+    open.ended = true;
     let exit = exit.ok_or_else(|| HostErrorKind::Interrupted("no exit status came back".to_owned()))?;
     Ok((exit, stdout, stderr))
 }

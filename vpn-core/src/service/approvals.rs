@@ -12,9 +12,8 @@ use serde_json::Value;
 
 use super::{
     CreateClient, Platform, ProvisionClient, RegisterServer, RetryJob, RevokeClient,
-    drifts::ConfirmConfiguration,
     once::Call,
-    servers::{DisableServer, EnableServer, PinHostKey, RetireServer},
+    servers::{ConfirmConfiguration, DisableServer, EnableServer, PinHostKey, RetireServer},
     tokens::TokenRequest,
 };
 use crate::{

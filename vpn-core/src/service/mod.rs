@@ -8,7 +8,6 @@ mod approvals;
 mod audit;
 mod bucket;
 mod clients;
-mod drifts;
 mod health;
 mod hosts;
 mod links;

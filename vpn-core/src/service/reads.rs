@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Platform;
 use crate::{
-    domain::{Caller, Client, ClientId, CommonName, Contact, Job, JobId, Permission, Server, ServerId},
+    domain::{Caller, Client, ClientId, CommonName, Contact, Drift, Job, JobId, Permission, Server, ServerId},
     error::{Error, RejectionCode},
     store::{ClientFilter, JobFilter, Page, PageRequest},
 };
@@ -99,6 +99,12 @@ impl Platform {
     pub async fn servers(&self, caller: &Caller) -> Result<Vec<Server>, Error> {
         self.authorise(caller, Permission::ReadClients).await?;
         Ok(self.store().read().await?.servers().await?)
+    }
+
+    /// What is known of the differences of these servers; those that were never compared are left out.
+    pub async fn drifts(&self, caller: &Caller, ids: &[ServerId]) -> Result<HashMap<ServerId, Drift>, Error> {
+        self.authorise(caller, Permission::ReadDrift).await?;
+        Ok(self.store().read().await?.drifts(ids).await?.into_iter().collect())
     }
 
     /// The server with this name, for who has this permission. The error names those that there are.

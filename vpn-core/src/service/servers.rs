@@ -8,7 +8,9 @@ use super::{
 };
 use crate::{
     audit::{Action, Entry},
-    domain::{Caller, HostKeyLine, Operation, Server, ServerAddress, ServerId, ServerName, ServerState},
+    domain::{
+        Caller, HostKeyLine, NO_CONFIGURATION, Operation, Server, ServerAddress, ServerId, ServerName, ServerState,
+    },
     error::{Error, RejectionCode},
     store::{NewServer, Remembered, StoreError, Tx},
 };
@@ -47,6 +49,13 @@ impl Platform {
         self.run(caller, &input).await
     }
 
+    /// Confirms the configuration that OpenVPN had when the server was last compared, if it has this SHA-256: 64
+    /// hexadecimal digits, as `sha256sum` prints them on the host. Asked again, it changes nothing.
+    pub async fn confirm_configuration(&self, caller: &Caller, server: &str, sha256: &str) -> Result<Server, Error> {
+        let input = ConfirmConfiguration { server_id: server.to_owned(), sha256: sha256.to_owned() };
+        self.run(caller, &input).await
+    }
+
     /// Lets nobody in on a server any more. What was accepted before is done, and revocations always. Asked
     /// again, it changes nothing.
     pub async fn disable_server(&self, caller: &Caller, server: &str) -> Result<Server, Error> {
@@ -65,26 +74,26 @@ impl Platform {
     }
 }
 
-pub(super) fn id(text: &str) -> Result<ServerId, Error> {
+fn id(text: &str) -> Result<ServerId, Error> {
     text.parse().map_err(|_| Error::not_found("serverId", "server"))
 }
 
-pub(super) async fn locked(tx: &mut Tx, id: ServerId) -> Result<Server, Error> {
+async fn locked(tx: &mut Tx, id: ServerId) -> Result<Server, Error> {
     tx.lock_server(id).await?.ok_or_else(|| Error::not_found("serverId", "server"))
 }
 
-pub(super) async fn again(tx: &mut Tx, made: &Remembered) -> Result<Server, Error> {
+async fn again(tx: &mut Tx, made: &Remembered) -> Result<Server, Error> {
     let gone = || Error::not_found("idempotencyKey", "server");
     tx.server(made.server_id.ok_or_else(gone)?).await?.ok_or_else(gone)
 }
 
 /// The server that something is about.
-pub(super) fn about(server: &Server) -> Remembered {
+fn about(server: &Server) -> Remembered {
     Remembered { server_id: Some(server.id), ..Remembered::default() }
 }
 
 /// It is so already.
-pub(super) fn unchanged(server: Server) -> Done<Server> {
+fn unchanged(server: Server) -> Done<Server> {
     Done::Before { remembered: about(&server), made: server }
 }
 
@@ -126,7 +135,7 @@ impl Mutation for PinHostKey {
         }
         // Confirming is what an unconfirmed one waits for.
         if server.state != ServerState::Unconfirmed {
-            server.may_become(server.state).map_err(Error::wrong_state)?;
+            server.is_in_use().map_err(Error::wrong_state)?;
         }
         let contact = tx.contacts(&[server.id]).await?.pop();
         let shown = contact.and_then(|(_, contact)| contact.presented_key).ok_or_else(|| {
@@ -145,6 +154,58 @@ impl Mutation for PinHostKey {
             .with("before", server.host_key.as_deref().unwrap_or("none"));
         let state = if server.state == ServerState::Unconfirmed { ServerState::Active } else { server.state };
         changed(tx, Server { host_key: Some(shown.0), state, ..server }, entry).await
+    }
+
+    async fn again(tx: &mut Tx, made: &Remembered) -> Result<Server, Error> {
+        again(tx, made).await
+    }
+}
+
+/// A configuration that somebody has looked at.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ConfirmConfiguration {
+    server_id: String,
+    sha256: String,
+}
+
+impl Mutation for ConfirmConfiguration {
+    const OPERATION: Operation = Operation::ConfirmConfiguration;
+    type Checked = (ServerId, String);
+    type Made = Server;
+
+    fn key(&self) -> Option<&str> {
+        None
+    }
+
+    fn check(&self, _: &Platform, _: &Caller) -> Result<Self::Checked, Error> {
+        Ok((id(&self.server_id)?, self.sha256.clone()))
+    }
+
+    async fn perform(
+        _: &Platform,
+        tx: &mut Tx,
+        caller: &Caller,
+        (id, sha256): &Self::Checked,
+    ) -> Result<Done<Server>, Error> {
+        let server = locked(tx, *id).await?;
+        server.is_in_use().map_err(Error::wrong_state)?;
+        let drift = tx.drifts(&[*id]).await?.pop().map(|(_, drift)| drift);
+        let Some((report, confirmed)) = drift.and_then(|drift| Some((drift.report?, drift.confirmed))) else {
+            return Err(Error::wrong_state("nobody has compared this server yet: see `drift` of the server"));
+        };
+        if report.configuration == NO_CONFIGURATION || report.configuration != *sha256 {
+            return Err(Error::invalid(
+                "sha256",
+                format!("the configuration there is {}: look at it, and give exactly that", report.configuration),
+            ));
+        }
+        if confirmed.as_ref() == Some(sha256) {
+            return Ok(unchanged(server));
+        }
+        tx.confirm_configuration(*id, sha256).await?;
+        let entry = Entry::by(caller, Action::ConfigurationConfirmed).server(*id);
+        let first = entry.with("sha256", sha256.as_str()).with("before", confirmed.as_deref().unwrap_or("none"));
+        Ok(Done::New { remembered: about(&server), made: server, first, more: Vec::new() })
     }
 
     async fn again(tx: &mut Tx, made: &Remembered) -> Result<Server, Error> {

@@ -141,7 +141,7 @@ impl Tx {
              answered_at = COALESCE($5, answered_at), \
              facts = CASE WHEN renewal_tried_at >= $6 THEN facts ELSE COALESCE($7, facts) END, \
              sessions = COALESCE($8, sessions), renewal = COALESCE($9, renewal) \
-             WHERE server_id = $10 AND (looked_at IS NULL OR looked_at < $11)",
+             WHERE server_id = $10 AND (looked_at IS NULL OR looked_at <= $11)",
         );
         sqlx::query(sql)
             .bind(begun.micros())

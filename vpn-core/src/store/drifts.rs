@@ -63,7 +63,7 @@ impl Tx {
         let sql = self.dialect.sql(
             "UPDATE server_drifts SET tried_at = $1, error_code = $2, error_message = $3, \
              checked_at = COALESCE($4, checked_at), report = COALESCE($5, report), \
-             configuration = COALESCE(configuration, $6) WHERE server_id = $7 AND (tried_at IS NULL OR tried_at < $8)",
+             configuration = COALESCE(configuration, $6) WHERE server_id = $7 AND (tried_at IS NULL OR tried_at <= $8)",
         );
         sqlx::query(sql)
             .bind(begun.micros())

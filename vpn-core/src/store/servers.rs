@@ -92,7 +92,7 @@ impl Tx {
 
     /// Whether the server is not retired. It stays so until this transaction ends.
     pub async fn is_in_use(&mut self, id: ServerId) -> Result<bool, StoreError> {
-        Ok(self.lock_server(id).await?.is_some_and(|server| server.state != ServerState::Retired))
+        Ok(self.lock_server(id).await?.is_some_and(|server| server.is_in_use().is_ok()))
     }
 
     /// Changes what may be done on a server, and its pinned host key. The database refuses what is no

@@ -97,17 +97,16 @@ impl Comparison {
     /// do while none was confirmed, but there has to be one.
     #[must_use]
     pub fn end(mut self, confirmed: Option<&str>) -> DriftReport {
-        let mut foreign = HashSet::new();
         for (serial, record) in std::mem::take(&mut self.records) {
             let is_published = self.published.contains_key(&serial);
             // It is told of as a certificate; its session is no other matter.
             if !is_published {
-                foreign.extend(record.foreign_name.clone());
+                self.admitted.extend(record.foreign_name.clone());
             }
             self.found.extend(unknown(record, is_published));
         }
         for (name, session) in std::mem::take(&mut self.sessions) {
-            if self.admitted.contains(&name) || foreign.contains(&name) {
+            if self.admitted.contains(&name) {
                 continue;
             }
             let address = session.address;

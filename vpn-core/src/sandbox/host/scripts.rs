@@ -32,6 +32,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     script!("lib/sessions.sh"),
     script!("lib/state.sh"),
     script!("lib/tls_crypt.sh"),
+    script!("lib/word.pl"),
     script!("sessions"),
     script!("setup"),
     script!("tls-crypt-v2-verify"),

@@ -76,12 +76,12 @@ pub(crate) enum Server {
     },
 }
 
-/// Runs a mutation that takes a server and gives it back.
+/// Runs a mutation that takes a server, and what else it has, and shows the server that it gives back.
 macro_rules! change {
-    ($api:expr, $server:expr, $operation:ident, $module:ident, $input:ident) => {{
-        let input = $module::$input { server_id: input::server_id($api, &$server).await? };
+    ($api:expr, $output:expr, $server:expr, $operation:ident, $module:ident, $input:ident $(, $more:ident)*) => {{
+        let input = $module::$input { server_id: input::server_id($api, &$server).await? $(, $more)* };
         let payload = $api.ask::<$operation>($module::Variables { input }).await?.$module;
-        api::taken(payload.server, &payload.approval, &payload.user_errors)?
+        $output.list(&[api::taken(payload.server, &payload.approval, &payload.user_errors)?], SERVER)
     }};
 }
 
@@ -111,31 +111,23 @@ impl Server {
             Self::List => output.list(&api.ask::<Servers>(servers::Variables).await?.servers, SERVER),
             Self::Register(register) => register.run(api, output).await,
             Self::Pin { server, fingerprint } => {
-                let server_id = input::server_id(api, &server).await?;
-                let input = pin_host_key::PinHostKeyInput { server_id, fingerprint };
-                let payload = api.ask::<PinHostKey>(pin_host_key::Variables { input }).await?.pin_host_key;
-                output.list(&[api::taken(payload.server, &payload.approval, &payload.user_errors)?], SERVER)
+                change!(api, output, server, PinHostKey, pin_host_key, PinHostKeyInput, fingerprint)
             }
             Self::Drift { server } => differences(api, output, &server).await,
-            Self::Confirm { server, sha256 } => {
-                let server_id = input::server_id(api, &server).await?;
-                let input = confirm_configuration::ConfirmConfigurationInput { server_id, sha256 };
-                let variables = confirm_configuration::Variables { input };
-                let payload = api.ask::<ConfirmConfiguration>(variables).await?.confirm_configuration;
-                output.list(&[api::taken(payload.server, &payload.approval, &payload.user_errors)?], SERVER)
-            }
+            Self::Confirm { server, sha256 } => change!(
+                api,
+                output,
+                server,
+                ConfirmConfiguration,
+                confirm_configuration,
+                ConfirmConfigurationInput,
+                sha256
+            ),
             Self::Disable { server } => {
-                let changed = change!(api, server, DisableServer, disable_server, DisableServerInput);
-                output.list(&[changed], SERVER)
+                change!(api, output, server, DisableServer, disable_server, DisableServerInput)
             }
-            Self::Enable { server } => {
-                let changed = change!(api, server, EnableServer, enable_server, EnableServerInput);
-                output.list(&[changed], SERVER)
-            }
-            Self::Retire { server } => {
-                let changed = change!(api, server, RetireServer, retire_server, RetireServerInput);
-                output.list(&[changed], SERVER)
-            }
+            Self::Enable { server } => change!(api, output, server, EnableServer, enable_server, EnableServerInput),
+            Self::Retire { server } => change!(api, output, server, RetireServer, retire_server, RetireServerInput),
         }
     }
 }
