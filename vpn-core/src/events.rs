@@ -2,9 +2,9 @@
 //! commits; a live event is an entry of it, and its cursor the entry's number. So nothing can be
 //! missed, and a subscriber that comes back with its last cursor goes on where it was, on any server.
 //!
-//! One pump per process reads the log in order and hands the entries out. It is woken by this
-//! process's own changes, and by other processes' through Redis; when Redis is away it still looks
-//! every second.
+//! One pump per process reads the log in order and hands the entries out, while anybody listens. It
+//! is woken by this process's own changes, and by other processes' through Redis; when Redis is away
+//! it still looks every second.
 
 use std::{sync::Arc, time::Duration};
 
@@ -179,6 +179,16 @@ impl ApprovalEvent {
     }
 }
 
+/// How the processes on one database hear of each other's changes at once.
+pub struct Peers {
+    /// For announcements.
+    pub redis: ConnectionManager,
+    /// Where to listen for those of others.
+    pub url: String,
+    /// Tells this process's announcements from theirs; random.
+    pub name: [u8; 16],
+}
+
 /// What the pump hands out: an entry, or, `None`, that the log has to be read again because entries
 /// came before the pump knew where to begin.
 type Told = Option<Arc<AuditEntry>>;
@@ -206,17 +216,17 @@ impl std::fmt::Debug for Events {
 }
 
 impl Events {
-    /// Follows this database's log. With the URL of a Redis, other processes' changes are heard of at
-    /// once; without, after a second at most.
+    /// Follows this database's log. With peers, other processes' changes are heard of at once; without,
+    /// after a second at most.
     #[must_use]
-    pub fn follow(store: Store, redis: Option<(ConnectionManager, String)>) -> Self {
+    pub fn follow(store: Store, peers: Option<Peers>) -> Self {
         let (feed, _) = broadcast::channel(BEHIND);
         let (grown, tell, stop) = (Arc::new(Notify::new()), Arc::new(Notify::new()), CancellationToken::new());
         let pump = Pump { store: store.clone(), feed: feed.clone(), grown: Arc::clone(&grown) };
         tokio::spawn(stop.clone().run_until_cancelled_owned(pump.run()));
-        if let Some((connection, url)) = redis {
-            tokio::spawn(stop.clone().run_until_cancelled_owned(listen(url, Arc::clone(&grown))));
-            tokio::spawn(stop.clone().run_until_cancelled_owned(announce(connection, Arc::clone(&tell))));
+        if let Some(Peers { redis, url, name }) = peers {
+            tokio::spawn(stop.clone().run_until_cancelled_owned(listen(url, name, Arc::clone(&grown))));
+            tokio::spawn(stop.clone().run_until_cancelled_owned(announce(redis, name, Arc::clone(&tell))));
         }
         Self { shared: Arc::new(Shared { store, grown, tell, feed, _pump: stop.drop_guard() }) }
     }
@@ -247,7 +257,7 @@ impl Events {
             loop {
                 while behind {
                     let missed = slice(&store, last, client_id).await?;
-                    behind = !missed.is_empty();
+                    behind = is_full(&missed);
                     for entry in missed {
                         last = entry.seq;
                         yield Arc::new(entry);
@@ -274,6 +284,12 @@ async fn slice(store: &Store, after: i64, client_id: Option<ClientId>) -> Result
     store.read().await?.audit_after(after, client_id, SLICE).await
 }
 
+/// There may be more. Behind a slice that is not full there was nothing when it was read, and what
+/// comes later is announced.
+fn is_full(slice: &[AuditEntry]) -> bool {
+    i64::try_from(slice.len()).is_ok_and(|read| read >= SLICE)
+}
+
 /// Reads the log in order and hands it out.
 struct Pump {
     store: Store,
@@ -297,7 +313,13 @@ impl Pump {
         }
     }
 
+    /// Whoever begins to listen reads the log up to then for himself: what nobody listened to need not
+    /// be read.
     async fn catch_up(&self, last: &mut Option<i64>) -> Result<(), StoreError> {
+        if self.feed.receiver_count() == 0 {
+            *last = None;
+            return Ok(());
+        }
         let Some(mut from) = *last else {
             *last = Some(self.store.read().await?.audit_head().await?.seq);
             let _nobody = self.feed.send(None);
@@ -305,14 +327,15 @@ impl Pump {
         };
         loop {
             let entries = slice(&self.store, from, None).await?;
-            if entries.is_empty() {
-                return Ok(());
-            }
+            let more = is_full(&entries);
             for entry in entries {
                 from = entry.seq;
                 *last = Some(from);
                 // An error means that nobody listens.
                 let _nobody = self.feed.send(Some(Arc::new(entry)));
+            }
+            if !more {
+                return Ok(());
             }
         }
     }
@@ -320,10 +343,10 @@ impl Pump {
 
 /// Tells other processes that the log has grown; changes that come while one is told of are told of
 /// together.
-async fn announce(mut redis: ConnectionManager, tell: Arc<Notify>) {
+async fn announce(mut redis: ConnectionManager, name: [u8; 16], tell: Arc<Notify>) {
     loop {
         tell.notified().await;
-        let told: Result<i64, _> = redis.publish(CHANNEL, "").await;
+        let told: Result<i64, _> = redis.publish(CHANNEL, name.as_slice()).await;
         if let Err(error) = told {
             tracing::debug!(%error, "other processes hear of a change only when they look");
         }
@@ -331,7 +354,7 @@ async fn announce(mut redis: ConnectionManager, tell: Arc<Notify>) {
 }
 
 /// Hears of other processes' changes, as long as Redis is there.
-async fn listen(url: String, grown: Arc<Notify>) {
+async fn listen(url: String, name: [u8; 16], grown: Arc<Notify>) {
     loop {
         let subscribed = async {
             let mut pubsub = redis::Client::open(url.as_str())?.get_async_pubsub().await?;
@@ -340,8 +363,10 @@ async fn listen(url: String, grown: Arc<Notify>) {
         };
         if let Ok(pubsub) = subscribed.await {
             let mut messages = pubsub.into_on_message();
-            while messages.next().await.is_some() {
-                grown.notify_one();
+            while let Some(message) = messages.next().await {
+                if message.get_payload_bytes() != name {
+                    grown.notify_one();
+                }
             }
         }
         tokio::time::sleep(EVERY).await;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Ambient,
     drift::Inspector,
-    events::Events,
+    events::{Events, Peers},
     host::Hosts,
     jobs::{JobPolicy, Runner, Shares, SweepPolicy, Sweeper},
     lock::{LockPolicy, Locks, RedisUnfit, check_redis, connect_lazy},
@@ -169,12 +169,13 @@ pub async fn run(deps: Deps, options: Options, stop: CancellationToken) -> Resul
 
 /// What runs jobs, in the name of the platform that `owner` names.
 fn runner(deps: Deps, redis: &redis::aio::ConnectionManager, options: &Options, owner: &str) -> Runner {
-    let url = deps.redis_url.expose_secret().to_owned();
+    let peers =
+        Peers { redis: redis.clone(), url: deps.redis_url.expose_secret().to_owned(), name: deps.ambient.random() };
     Runner {
         locks: Locks::new(redis.clone(), options.lock, deps.ambient.clone()),
         hosts: deps.hosts.owned_by(owner),
         vault: deps.vault,
-        events: Events::follow(deps.store.clone(), Some((redis.clone(), url))),
+        events: Events::follow(deps.store.clone(), Some(peers)),
         bell: Arc::new(Bell::new(redis.clone())),
         store: deps.store,
         ambient: deps.ambient,

@@ -75,6 +75,37 @@ async fn another_process_sees_everything_even_while_redis_is_away() -> Result<()
     Ok(())
 }
 
+/// While nobody listens, nobody reads the log.
+#[tokio::test]
+async fn who_comes_and_goes_while_jobs_are_queued_misses_none() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    let queueing = async {
+        let mut queued = Vec::new();
+        for _ in 0..40 {
+            let client = test.client().await?;
+            queued.push(test.provision(client.id).await?.job.id);
+        }
+        anyhow::Ok(queued)
+    };
+    let coming_and_going = async {
+        let (mut cursor, mut seen) = (0, Vec::new());
+        while seen.len() < 40 {
+            let mut events = std::pin::pin!(test.platform.job_events(&test.admin, None, Some(cursor)).await?);
+            for _ in 0..=seen.len() % 3 {
+                if seen.len() < 40 {
+                    let event = soon("the next event", events.next()).await?.context("an event")??;
+                    cursor = event.cursor;
+                    seen.push(event.job.id);
+                }
+            }
+        }
+        anyhow::Ok(seen)
+    };
+    let (queued, seen) = tokio::try_join!(queueing, coming_and_going)?;
+    assert_eq!(seen, queued);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_token_that_ends_ends_its_streams() -> Result<()> {
     let test = TestPlatform::on(Database::Sqlite).await?;

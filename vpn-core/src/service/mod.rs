@@ -40,7 +40,7 @@ use crate::{
     clock::Ambient,
     domain::{Caller, Client, Job, Permission},
     error::Error,
-    events::Events,
+    events::{Events, Peers},
     lock::connect_lazy,
     oidc::Provider,
     queue::{Bell, Doorbell},
@@ -148,7 +148,8 @@ impl Platform {
     ) -> Result<Self, redis::RedisError> {
         let url = redis_url.expose_secret();
         let redis = connect_lazy(url, REDIS_RESPONSE)?;
-        let events = Events::follow(store.clone(), Some((redis.clone(), url.to_owned())));
+        let peers = Peers { redis: redis.clone(), url: url.to_owned(), name: ambient.random() };
+        let events = Events::follow(store.clone(), Some(peers));
         let bell = Arc::new(Bell::new(redis.clone()));
         Ok(Self::new(Deps { store, bell, events, vault, ambient, redis, max_attempts }))
     }

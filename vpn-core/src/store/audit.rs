@@ -69,18 +69,17 @@ pub(super) fn entry(row: &AnyRow) -> Result<AuditEntry, StoreError> {
     })
 }
 
+fn not_set_up() -> StoreError {
+    StoreError::Schema("the database is not set up: run `vpn-graphql migrate`".to_owned())
+}
+
 impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
     /// The end of the chain.
     pub async fn audit_head(&mut self) -> Result<Head, StoreError> {
-        self.read_head("").await.map(|(head, _)| head)
-    }
-
-    /// The second is the last entry that made names be forgotten.
-    async fn read_head(&mut self, lock: &str) -> Result<(Head, i64), StoreError> {
-        let sql = self.dialect.sql(format!("SELECT seq, leaf_hash, erased_seq FROM audit_head WHERE one = 1{lock}"));
+        let sql = self.dialect.sql("SELECT seq, leaf_hash FROM audit_head WHERE one = 1");
         let row = sqlx::query(sql).fetch_one(self.conn()).await?;
         let read = Reading::of(&row, "audit_head");
-        Ok((Head { seq: read.int("seq")?, hash: read.hash("leaf_hash")? }, read.int("erased_seq")?))
+        Ok(Head { seq: read.int("seq")?, hash: read.hash("leaf_hash")? })
     }
 
     /// A page of entries, newest first: by number, or, when the filter is about time, by time, which is not
@@ -222,9 +221,7 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
 
     /// Names this log.
     pub async fn audit_origin(&mut self) -> Result<String, StoreError> {
-        self.setting(LOG_ORIGIN)
-            .await?
-            .ok_or_else(|| StoreError::Schema("the database is not set up: run `vpn-graphql migrate`".to_owned()))
+        self.setting(LOG_ORIGIN).await?.ok_or_else(not_set_up)
     }
 
     /// The entry with this number.
@@ -237,11 +234,9 @@ impl Tx {
     /// Appends entries. The head row is locked from here to the commit, which makes numbers gap-free
     /// and their order the order of commits; so this comes last in a transaction.
     pub(super) async fn append(&mut self, mut entries: Vec<Entry>) -> Result<i64, StoreError> {
-        let origin = self.audit_origin().await?;
         self.write_texts(&mut entries).await?;
         // From here on all other writers wait: nothing that can be read before is read behind this.
-        let lock = self.dialect.for_update();
-        let (mut head, mut erased) = self.read_head(lock).await?;
+        let (mut head, mut erased, origin) = self.lock_head().await?;
         let people = self.names_in(&mut entries, erased).await?;
         for entry in entries {
             if entry.action().forgets() {
@@ -253,6 +248,19 @@ impl Tx {
             head = self.append_one(head, recorded, erased).await?;
         }
         Ok(head.seq)
+    }
+
+    /// The end of the chain, the last entry that made names be forgotten, and the log's name.
+    async fn lock_head(&mut self) -> Result<(Head, i64, String), StoreError> {
+        let sql = self.dialect.sql(format!(
+            "SELECT seq, leaf_hash, erased_seq, (SELECT value FROM settings WHERE name = $1) AS origin \
+             FROM audit_head WHERE one = 1{}",
+            self.dialect.for_update()
+        ));
+        let row = sqlx::query(sql).bind(LOG_ORIGIN).fetch_one(self.conn()).await?;
+        let read = Reading::of(&row, "audit_head");
+        let head = Head { seq: read.int("seq")?, hash: read.hash("leaf_hash")? };
+        Ok((head, read.int("erased_seq")?, read.text_opt("origin")?.ok_or_else(not_set_up)?))
     }
 
     async fn append_one(&mut self, head: Head, recorded: Recorded, erased: i64) -> Result<Head, StoreError> {

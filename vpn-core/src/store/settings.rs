@@ -4,7 +4,7 @@ use std::ops::DerefMut;
 
 use sqlx::AnyConnection;
 
-use super::{Handle, Store, StoreError, Tx, connect::LOG_ORIGIN, row::Reading};
+use super::{Handle, Store, StoreError, Tx, row::Reading};
 
 impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
     /// The setting with this name.
@@ -18,9 +18,8 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
 impl Store {
     /// The name of this platform to its VPN hosts: 32 hexadecimal digits, the same after a restore.
     pub async fn platform_id(&self) -> Result<String, StoreError> {
-        let origin = self.read().await?.setting(LOG_ORIGIN).await?;
-        let id = origin.as_deref().and_then(|origin| origin.rsplit('/').next()).map(str::to_owned);
-        id.ok_or_else(|| StoreError::Schema("the database is not set up: run `vpn-graphql migrate`".to_owned()))
+        let origin = self.read().await?.audit_origin().await?;
+        Ok(origin.rsplit('/').next().unwrap_or(&origin).to_owned())
     }
 }
 
