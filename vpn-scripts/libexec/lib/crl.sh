@@ -23,7 +23,7 @@ verb_published() {
 # crl_publish renew | ensure SERIAL | look | list SERIAL. Sets crl_number, crl_next and crl_word.
 crl_publish() {
   conf_read
-  crl_said=$(perl "$lib/../crl" "$PWD" "$conf_crl_days" "${conf_openvpn_user:-root}" "$@") || die 70 'the crl helper failed; its message is on standard error'
+  crl_said=$(perl "$lib/../crl" "$PWD" "$conf_crl_days" "${conf_openvpn_user:-root}" "$@") || crl_failed
   case $crl_said in
     '0 '*) ;;
     [1-9]?' '*)
@@ -37,6 +37,11 @@ crl_publish() {
   crl_word=${crl_said##* }
   crl_next=${crl_said#* }
   crl_next=${crl_next% *}
+}
+
+crl_failed() {
+  case $crl_said in '0 '*) write_failed ;; esac
+  die 70 'the crl helper failed; its message is on standard error'
 }
 
 crl_read_number() {

@@ -6,6 +6,19 @@
 # that dies earlier has made nothing that anybody saw, so the next one may make
 # it anew; a run that dies later is answered from the file.
 
+certificate=''
+key=''
+
+# Before the lock is taken, because these two take most of an issue's time: only name, serial
+# and days go into them, and they are seen by nobody before issue_commit. Who finds the serial
+# issued or revoked under the lock has no use for them. A failure is met again under the lock,
+# and told under its fence.
+issue_prepare() {
+  if [ -z "$days" ] || [ -e "issued/$serial" ] || [ -e "revoked/$serial" ]; then return 0; fi
+  tls_crypt_make || tls_crypt_key=
+  [ "$verb" = sign ] || certificate_make || certificate=
+}
+
 verb_issue() {
   issue_kind=$verb
   # A new serial's fence comes into force together with its certificate.
@@ -160,29 +173,37 @@ issue_reply() { # REPLAYED
   reply_payload "$profile"
 }
 
-# One process makes key and certificate and hands both over a pipe: the key is
-# on the disk in the profile only.
 certificate_issue() {
+  [ -n "$certificate" ] || certificate_make || program_failed 'openssl failed to issue the certificate' "$certificate"
+}
+
+# certificate_make: sets certificate and key, or fails and sets certificate to what OpenSSL said.
+# One process makes both and hands them over a pipe: the key is on the disk in the profile only.
+certificate_make() {
   certificate=$(openssl req -config etc/openssl.cnf -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc \
     -keyout - -subj "/CN=$name" -set_serial "0x$serial" -CA ca/ca.crt -CAkey ca/ca.key \
-    -days "$days" -extensions client -out - 2>tmp/.openssl.err) || openssl_failed 'issue the certificate'
+    -days "$days" -extensions client -out - 2>&1) || return 1
+  # OpenSSL draws a line on standard error before it makes the request.
+  certificate=${certificate#-----"$NL"}
   key=${certificate%%-----BEGIN CERTIFICATE*}
+  case $key in '-----BEGIN PRIVATE KEY-----'*'-----END PRIVATE KEY-----'"$NL") ;; *) return 1 ;; esac
   certificate=${certificate#"$key"}
-  case $key in
-    '-----BEGIN PRIVATE KEY-----'*'-----END PRIVATE KEY-----'"$NL") ;;
-    *) openssl_failed 'make a private key' ;;
-  esac
+  certificate_whole
+}
+
+certificate_whole() {
+  case $certificate in '-----BEGIN CERTIFICATE-----'*'-----END CERTIFICATE-----') ;; *) return 1 ;; esac
 }
 
 # "x509 -req" refuses a request whose own signature is wrong ("req -verify"
 # reports success), and takes neither subject nor extensions from it.
 certificate_sign() {
-  key=
   write tmp/csr "$csr_pem"
   sign_key
   certificate=$(openssl x509 -req -in tmp/csr -subj "/CN=$name" -set_serial "0x$serial" \
     -CA ca/ca.crt -CAkey ca/ca.key -sha256 -days "$days" -extfile etc/openssl.cnf -extensions client \
     -out - 2>tmp/.openssl.err) || sign_failed
+  certificate_whole || openssl_failed 'sign the csr'
 }
 
 # Only keys of 128 bits of strength: P-256, P-384, Ed25519, RSA from 3072 bits on. The
@@ -214,11 +235,7 @@ sign_failed() {
 
 # The keys are the last blocks, so that forgetting them is cutting the end.
 profile_make() {
-  case $certificate in
-    '-----BEGIN CERTIFICATE-----'*'-----END CERTIFICATE-----') ;;
-    *) openssl_failed 'make a certificate' ;;
-  esac
-  [ -n "$tls_crypt_key" ] || tls_crypt_make
+  tls_crypt_issue
   [ -r etc/profile.part ] || die 70 'etc/profile.part is lost; run setup again'
   profile="# vpn-host $serial $name$NL"
   while IFS= read -r profile_line; do profile=$profile$profile_line$NL; done <etc/profile.part

@@ -256,19 +256,36 @@ bad_openssl() {
   local n
   for n in 0 1100; do
     revoke_many "$n"
-    bad_openssl "/usr/bin/openssl dgst -sha256 -sign $BATS_TEST_TMPDIR/foreign.key -out tmp/crl.sig tmp/crl.tbs"
+    bad_openssl "/usr/bin/openssl dgst -sha256 -sign $BATS_TEST_TMPDIR/foreign.key -out tmp/crl.sig"
     PATH=$BATS_TEST_TMPDIR/bin:$PATH crl
     expect 69 'does not verify'
     serial=$other_serial name=bob client=$other_client PATH=$BATS_TEST_TMPDIR/bin:$PATH ask revoke
     expect 69 'does not verify'
-    bad_openssl 'echo nothing >tmp/crl.sig'
+    bad_openssl 'cat >/dev/null && echo nothing >tmp/crl.sig'
     PATH=$BATS_TEST_TMPDIR/bin:$PATH crl
     expect 69 'does not verify'
-    bad_openssl ': >tmp/crl.sig'
+    bad_openssl 'cat >/dev/null && : >tmp/crl.sig'
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH crl
+    expect 69 'make the CRL'
+    bad_openssl 'exit 1'
     PATH=$BATS_TEST_TMPDIR/bin:$PATH crl
     expect 69 'make the CRL'
     cmp "$state/pub/crl.pem" "$BATS_TEST_TMPDIR/old"
   done
+}
+
+@test "a revocation is not confirmed before its CRL is in place for good" {
+  issue
+  mkdir "$BATS_TEST_TMPDIR/bin"
+  printf '#!/bin/sh\n[ "$*" != pub ] || exit 1\nexec /usr/bin/sync "$@"\n' >"$BATS_TEST_TMPDIR/bin/sync"
+  chmod +x "$BATS_TEST_TMPDIR/bin/sync"
+  PATH=$BATS_TEST_TMPDIR/bin:$PATH ask revoke
+  expect 74 'check free space'
+  # A repeat finds the serial in the CRL, and has to wait for the disk, too.
+  PATH=$BATS_TEST_TMPDIR/bin:$PATH ask revoke
+  expect 74 'check free space'
+  ask revoke
+  expect 0
 }
 
 # Lengths of one, two, three and four bytes in DER.
