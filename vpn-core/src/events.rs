@@ -372,3 +372,37 @@ async fn listen(url: String, name: [u8; 16], grown: Arc<Notify>) {
         tokio::time::sleep(EVERY).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        audit::{Action, Entry},
+        store::{Opened, StoreOptions},
+    };
+
+    #[tokio::test]
+    async fn nothing_is_read_for_nobody_and_who_comes_is_told_to_read_what_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("log.db").display());
+        let store = Store::connect_lazy(&StoreOptions::new(url)).unwrap();
+        store.migrate(Opened::Production).await.unwrap();
+        let pump = Pump { store: store.clone(), feed: broadcast::channel(BEHIND).0, grown: Arc::new(Notify::new()) };
+
+        let mut last = Some(0);
+        pump.catch_up(&mut last).await.unwrap();
+        assert_eq!(last, None, "nobody listens");
+
+        let mut live = pump.feed.subscribe();
+        pump.catch_up(&mut last).await.unwrap();
+        assert_eq!(last, Some(1));
+        assert!(matches!(live.try_recv(), Ok(None)));
+
+        let tx = store.begin().await.unwrap();
+        tx.commit(Entry::by_system("test", Action::LogOpened), []).await.unwrap();
+        pump.catch_up(&mut last).await.unwrap();
+        let told = live.try_recv().unwrap().unwrap();
+        assert_eq!((told.seq, last), (2, Some(2)));
+        assert!(live.try_recv().is_err(), "each once");
+    }
+}

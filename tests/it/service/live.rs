@@ -75,7 +75,7 @@ async fn another_process_sees_everything_even_while_redis_is_away() -> Result<()
     Ok(())
 }
 
-/// While nobody listens, nobody reads the log.
+/// While nobody listens, nobody reads the log; whoever comes then reads it for himself.
 #[tokio::test]
 async fn who_comes_and_goes_while_jobs_are_queued_misses_none() -> Result<()> {
     let test = TestPlatform::on(Database::Sqlite).await?;

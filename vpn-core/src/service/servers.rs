@@ -133,10 +133,7 @@ impl Mutation for PinHostKey {
         if pinned.is_some_and(|key| key.fingerprint() == *fingerprint) {
             return Ok(unchanged(server));
         }
-        // Confirming is what an unconfirmed one waits for.
-        if server.state != ServerState::Unconfirmed {
-            server.is_in_use().map_err(Error::wrong_state)?;
-        }
+        server.is_in_use().map_err(Error::wrong_state)?;
         let contact = tx.contacts(&[server.id]).await?.pop();
         let shown = contact.and_then(|(_, contact)| contact.presented_key).ok_or_else(|| {
             Error::wrong_state("no worker has seen a host key there that is not pinned: see `contact` of the server")

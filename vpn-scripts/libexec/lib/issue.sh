@@ -16,7 +16,7 @@ key=''
 issue_prepare() {
   if [ -z "$days" ] || [ -e "issued/$serial" ] || [ -e "revoked/$serial" ]; then return 0; fi
   tls_crypt_make || tls_crypt_key=
-  [ "$verb" = sign ] || certificate_make || certificate=
+  [ "$verb" = sign ] || certificate_make /dev/null || certificate=
 }
 
 verb_issue() {
@@ -174,17 +174,15 @@ issue_reply() { # REPLAYED
 }
 
 certificate_issue() {
-  [ -n "$certificate" ] || certificate_make || program_failed 'openssl failed to issue the certificate' "$certificate"
+  [ -n "$certificate" ] || certificate_make tmp/.openssl.err || openssl_failed 'issue the certificate'
 }
 
-# certificate_make: sets certificate and key, or fails and sets certificate to what OpenSSL said.
-# One process makes both and hands them over a pipe: the key is on the disk in the profile only.
+# certificate_make FILE: sets certificate and key, or fails; what OpenSSL has to say goes to FILE. One
+# process makes both and hands them over a pipe: the key is on the disk in the profile only.
 certificate_make() {
   certificate=$(openssl req -config etc/openssl.cnf -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc \
     -keyout - -subj "/CN=$name" -set_serial "0x$serial" -CA ca/ca.crt -CAkey ca/ca.key \
-    -days "$days" -extensions client -out - 2>&1) || return 1
-  # OpenSSL draws a line on standard error before it makes the request.
-  certificate=${certificate#-----"$NL"}
+    -days "$days" -extensions client -out - 2>"$1") || return 1
   key=${certificate%%-----BEGIN CERTIFICATE*}
   case $key in '-----BEGIN PRIVATE KEY-----'*'-----END PRIVATE KEY-----'"$NL") ;; *) return 1 ;; esac
   certificate=${certificate#"$key"}

@@ -117,15 +117,10 @@ name_live() {
   live_serial=$file_serial
 }
 
-# program_failed WHAT SAID: what it said is for people, unless a key is in it.
-program_failed() {
-  # Under the lock, a failure is told under the fence that it was met under.
-  [ -z "${fence_new-}" ] || fence_store
-  case $2 in *BEGIN*) ;; *) printf '%s\n' "$2" >&2 ;; esac
-  die 69 "$1; its message is on standard error; run check, then repeat the request"
-}
-
-# openssl_failed WHAT: with what it said in tmp/.openssl.err.
+# openssl_failed WHAT: under the lock, with what it said in tmp/.openssl.err.
 openssl_failed() {
-  program_failed "openssl failed to $1" "$(cat tmp/.openssl.err)"
+  # A failure is told under the fence that it was met under.
+  [ -z "${fence_new-}" ] || fence_store
+  cat tmp/.openssl.err >&2 || :
+  die 69 "openssl failed to $1; its message is on standard error; run check, then repeat the request"
 }

@@ -274,6 +274,19 @@ bad_openssl() {
   done
 }
 
+# The list in force is verified first, because the log has not all of it.
+@test "that the list in force verifies says nothing of the next one" {
+  issue
+  ask revoke
+  cp "$state/pub/crl.pem" "$BATS_TEST_TMPDIR/old"
+  /usr/bin/openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$BATS_TEST_TMPDIR/foreign.key"
+  bad_openssl "/usr/bin/openssl dgst -sha256 -sign $BATS_TEST_TMPDIR/foreign.key -out tmp/crl.sig"
+  : >"$state/revoked.log"
+  PATH=$BATS_TEST_TMPDIR/bin:$PATH crl
+  expect 69 'does not verify'
+  cmp "$state/pub/crl.pem" "$BATS_TEST_TMPDIR/old"
+}
+
 @test "a revocation is not confirmed before its CRL is in place for good" {
   issue
   mkdir "$BATS_TEST_TMPDIR/bin"

@@ -132,6 +132,9 @@ setup() {
   mv "$state/ca/ca.key" "$BATS_TEST_TMPDIR/"
   issue
   expect 69 'issue the certificate'
+  # OpenSSL has made the client's key by then.
+  grep -q 'ca/ca.key' "$BATS_TEST_TMPDIR/stderr"
+  run ! grep -qe '-----BEGIN' "$BATS_TEST_TMPDIR/stderr"
   [ "$(files issued) $(files intent) $(files names)" = '0 0 0' ]
   mv "$BATS_TEST_TMPDIR/ca.key" "$state/ca/"
   issue

@@ -112,3 +112,16 @@ metadata_of() { # FILE
   serve < <(request verb=check)
   expect 70 'restore it from the backup'
 }
+
+@test "what OpenVPN says is told, but never with a key" {
+  mkdir "$BATS_TEST_TMPDIR/bin"
+  printf '#!/bin/sh\n/usr/sbin/openvpn "$@"\necho the disk is full\nexit 1\n' >"$BATS_TEST_TMPDIR/bin/openvpn"
+  chmod +x "$BATS_TEST_TMPDIR/bin/openvpn"
+  PATH=$BATS_TEST_TMPDIR/bin:$PATH issue
+  expect 69 'openvpn failed'
+  [ ! -s "$BATS_TEST_TMPDIR/stderr" ]
+  printf '#!/bin/sh\necho the disk is full\nexit 1\n' >"$BATS_TEST_TMPDIR/bin/openvpn"
+  PATH=$BATS_TEST_TMPDIR/bin:$PATH issue
+  expect 69 'openvpn failed'
+  [ "$(<"$BATS_TEST_TMPDIR/stderr")" = 'the disk is full' ]
+}
