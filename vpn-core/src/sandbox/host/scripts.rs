@@ -31,6 +31,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     script!("lib/revoke.sh"),
     script!("lib/sessions.sh"),
     script!("lib/state.sh"),
+    script!("lib/time.pl"),
     script!("lib/tls_crypt.sh"),
     script!("lib/word.pl"),
     script!("sessions"),
