@@ -406,6 +406,6 @@ scripts_switch
 ssh_access
 options_remember
 services
-self_test
 host_key
 report
+self_test

@@ -8,7 +8,7 @@
 # They are the last ones of the network, which OpenVPN gives to nobody by itself.
 ccd_bounds() {
   conf_read
-  ipv4_cidr "$conf_network" || die 70 'etc/host.conf is damaged; run setup again'
+  ipv4_cidr "$conf_network" || die 70 'etc/host.conf is damaged; run install.sh again'
   ccd_mask=$ipv4_mask
   ccd_last=$(((ipv4 | (0xFFFFFFFF ^ ipv4_mask)) - 1))
   ccd_first=$((ccd_last - conf_static_addresses + 1))

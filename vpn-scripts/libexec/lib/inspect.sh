@@ -33,9 +33,9 @@ verb_hello() {
 inspect_ends() {
   inspect_ca=$(openssl x509 -in ca/ca.crt -noout -enddate 2>/dev/null) || die 70 'ca/ca.crt is damaged; restore it from the backup'
   inspect_server=$(openssl x509 -in server/server.crt -noout -enddate 2>/dev/null) ||
-    die 70 'server/server.crt is damaged; remove it, run setup, restart OpenVPN'
+    die 70 'server/server.crt is damaged; remove it, then run install.sh'
   inspect_ca=$(date -u -d "${inspect_ca#*=}" +%s) || die 70 'ca/ca.crt is damaged; restore it from the backup'
-  inspect_server=$(date -u -d "${inspect_server#*=}" +%s) || die 70 'server/server.crt is damaged; remove it, run setup, restart OpenVPN'
+  inspect_server=$(date -u -d "${inspect_server#*=}" +%s) || die 70 'server/server.crt is damaged; remove it, then run install.sh'
 }
 
 # Names come from their files, never from the certificates: a grep over the
@@ -105,7 +105,7 @@ check_ca() {
   check_private=$(openssl pkey -in ca/ca.key -pubout 2>/dev/null) || die 70 'ca/ca.key is damaged; restore it from the backup'
   [ "$check_public" = "$check_private" ] || die 70 'ca/ca.key does not belong to ca/ca.crt; restore both from one backup'
   openssl x509 -in server/server.crt -noout -checkend 1209600 >/dev/null 2>&1 ||
-    die 70 'the server certificate ends within 14 days; remove server/server.crt, run setup, restart OpenVPN'
+    die 70 'the server certificate ends within 14 days; remove server/server.crt, then run install.sh'
   openssl x509 -in ca/ca.crt -noout -checkend 31536000 >/dev/null 2>&1 ||
     die 70 'the CA ends within a year; set up a new host and move its clients'
 }
@@ -127,8 +127,8 @@ check_crl() {
 check_admitted() {
   ls pub/admitted >tmp/admitted || die 70 'the directory pub/admitted cannot be read; check the disk'
   comm -12 tmp/tombstones tmp/admitted >tmp/missing || write_failed
-  [ ! -s tmp/missing ] || die 70 'pub/admitted has revoked serials; setup takes them away'
+  [ ! -s tmp/missing ] || die 70 'pub/admitted has revoked serials; run install.sh, which takes them away'
   ls issued >tmp/known || die 70 'the directory issued cannot be read; check the disk'
   comm -23 tmp/known tmp/admitted >tmp/missing || write_failed
-  [ ! -s tmp/missing ] || die 70 'pub/admitted lacks issued serials, which OpenVPN refuses; setup puts them back'
+  [ ! -s tmp/missing ] || die 70 'pub/admitted lacks issued serials, which OpenVPN refuses; run install.sh, which puts them back'
 }

@@ -234,7 +234,7 @@ sign_failed() {
 # The keys are the last blocks, so that forgetting them is cutting the end.
 profile_make() {
   tls_crypt_issue
-  [ -r etc/profile.part ] || die 70 'etc/profile.part is lost; run setup again'
+  [ -r etc/profile.part ] || die 70 'etc/profile.part is lost; run install.sh again'
   profile="# vpn-host $serial $name$NL"
   while IFS= read -r profile_line; do profile=$profile$profile_line$NL; done <etc/profile.part
   profile="$profile<cert>$NL$certificate$NL</cert>"

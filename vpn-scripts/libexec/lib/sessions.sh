@@ -30,14 +30,14 @@ sessions_configured() {
   sessions_checked=none
   [ "$conf_management" != none ] || return 0
   sessions_checked=no
-  [ -r server/openvpn.conf ] || die 70 'server/openvpn.conf is lost; run setup, then restart OpenVPN'
+  [ -r server/openvpn.conf ] || die 70 'server/openvpn.conf is lost; run install.sh'
   while IFS= read -r sessions_line || [ -n "$sessions_line" ]; do
     case $sessions_line in
       "crl-verify \"$PWD/pub/crl.pem\"") sessions_checked=yes ;;
     esac
   done <server/openvpn.conf
   [ "$sessions_checked" = yes ] ||
-    die 70 'server/openvpn.conf does not name the CRL of this state directory, so OpenVPN may let the revoked in; run setup, then restart OpenVPN'
+    die 70 'server/openvpn.conf does not name the CRL of this state directory, so OpenVPN may let the revoked in; run install.sh'
 }
 
 verb_sessions() {

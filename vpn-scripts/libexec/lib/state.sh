@@ -6,13 +6,13 @@ state_dirs='etc ca server intent issued foreign names addresses fence revoked pu
 
 state_open() {
   case $1 in /*) ;; *) die 70 'the state directory must be an absolute path' ;; esac
-  cd -P -- "$1" 2>/dev/null || die 70 'the state directory is missing; run setup'
+  cd -P -- "$1" 2>/dev/null || die 70 'the state directory is missing; run install.sh'
   for state_dir in $state_dirs; do
     if [ ! -d "$state_dir" ] || [ ! -x "$state_dir" ]; then
-      die 70 "the directory $state_dir is missing or closed; restore it from the backup, or run setup on a new host"
+      die 70 "the directory $state_dir is missing or closed; restore it from the backup, or run install.sh on a new host"
     fi
   done
-  if [ ! -r lock ] || [ ! -r etc/host.conf ]; then die 70 'the state directory is not set up; run setup'; fi
+  if [ ! -r lock ] || [ ! -r etc/host.conf ]; then die 70 'the state directory is not set up; run install.sh'; fi
 }
 
 # Children inherit descriptor 9: when this shell is killed, a child that still
@@ -79,9 +79,9 @@ conf_read() {
       static_addresses) conf_static_addresses=$conf_value ;;
     esac
   done <etc/host.conf
-  case $conf_static_addresses in '' | 0?* | *[!0-9]* | ??????*) die 70 'etc/host.conf is damaged; run setup again' ;; esac
-  case $conf_crl_days in '' | 0* | *[!0-9]* | ?????*) die 70 'etc/host.conf is damaged; run setup again' ;; esac
-  if [ -z "$conf_host_id" ] || [ -z "$conf_management" ]; then die 70 'etc/host.conf is damaged; run setup again'; fi
+  case $conf_static_addresses in '' | 0?* | *[!0-9]* | ??????*) die 70 'etc/host.conf is damaged; run install.sh again' ;; esac
+  case $conf_crl_days in '' | 0* | *[!0-9]* | ?????*) die 70 'etc/host.conf is damaged; run install.sh again' ;; esac
+  if [ -z "$conf_host_id" ] || [ -z "$conf_management" ]; then die 70 'etc/host.conf is damaged; run install.sh again'; fi
 }
 
 # file_serial FILE: the first line of FILE must be a serial, into $file_serial.

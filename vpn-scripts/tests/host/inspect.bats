@@ -56,10 +56,10 @@ ends() {
 @test "hello on a host that is not set up, or damaged, tells the cure" {
   rm "$state/etc/host.conf"
   verb hello
-  expect 70 'run setup'
+  expect 70 'run install.sh'
   rm -rf "$state"
   verb hello
-  expect 70 'run setup'
+  expect 70 'run install.sh'
 }
 
 @test "damaged configuration is an alarm, and is never run" {
