@@ -18,14 +18,19 @@ newline='
 '
 pids='' scripts='' spaces='' links='' directories=''
 
-# Reads /proc/$1/stat. Fails when the process is gone, or dead and merely not collected yet.
-look() {
+# Reads /proc/$1/stat. Fails when the process is gone.
+read_stat() {
     { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     # The name in parentheses may hold blanks; the fields after it may not.
     # shellcheck disable=SC2086
     set -- ${stat##*) }
-    case $1 in Z | X) return 1 ;; esac
-    parent=$2 group=$3 session=$4 start=${20}
+    state=$1 parent=$2 group=$3 session=$4 start=${20}
+}
+
+# The same. Fails also when the process is dead and merely not collected yet.
+look() {
+    read_stat "$1" || return 1
+    case $state in Z | X) return 1 ;; esac
 }
 
 # A number is used again after its process; number and start time together are not.
@@ -35,8 +40,10 @@ alive() {
     [ "$start" = "${rest%%:*}" ]
 }
 
+# One that was faster than this line counts, too: it may have left others in its group.
 register() {
-    if look "$1"; then pids="$pids $1:$start:${2:-TERM}"; fi
+    read_stat "$1" || start=gone
+    pids="$pids $1:$start:${2:-TERM}"
 }
 
 forget() {

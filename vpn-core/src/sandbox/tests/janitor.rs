@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::{Outcome, alive, eventually};
-use crate::sandbox::{Janitor, Launch, SandboxError, temporary_directory};
+use crate::sandbox::{Janitor, Launch, SandboxError, StopSignal, temporary_directory};
 
 /// Starts a shell that works in a directory of its own and waits until it says `ready`.
 async fn shell(janitor: &Janitor, script: &str) -> Result<(crate::sandbox::Process, u32), SandboxError> {
@@ -44,6 +44,29 @@ async fn a_member_of_the_group_is_ended_after_its_leader_died() -> Outcome {
     assert!(alive(child));
     janitor.stop().await?;
     assert!(!alive(child));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_member_of_the_group_is_ended_though_its_leader_died_before_it_was_registered() -> Outcome {
+    use std::{io::Read as _, os::unix::process::CommandExt as _, process::Stdio};
+    for collected in [false, true] {
+        let janitor = Janitor::start()?;
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "sleep 600 >/dev/null 2>&1 & echo $!"]).process_group(0);
+        let mut leader = command.stdout(Stdio::piped()).spawn()?;
+        let mut said = String::new();
+        leader.stdout.take().ok_or("its output")?.read_to_string(&mut said)?;
+        let child = said.trim().parse()?;
+        if collected {
+            leader.wait()?;
+        }
+        eventually("the leader has ended", || !alive(leader.id())).await;
+        janitor.process(leader.id(), StopSignal::Term)?;
+        janitor.stop().await?;
+        assert!(!alive(child), "collected: {collected}");
+        leader.wait()?;
+    }
     Ok(())
 }
 
