@@ -101,7 +101,7 @@ stays_out() { # PATTERN of the server's log
   rm "$state/pub/admitted/$serial"
   stays_out "refused: the serial $serial is not admitted"
   serve < <(request verb=check)
-  expect 70 'setup puts them back'
+  expect 70 'install.sh, which puts them back'
   run -0 upgrade
   comes_in
 }
