@@ -2,7 +2,7 @@
 -- whoever ran `vpn-graphql migrate`, who needs GRANT OPTION, after each `migrate`; it may be run again.
 -- Before it, an administrator makes the accounts:
 --
---   CREATE USER 'vpn_app'@'%'     IDENTIFIED BY '…';  -- vpn-graphql serve, vpn-graphql token, vpn-worker
+--   CREATE USER 'vpn_app'@'%'     IDENTIFIED BY '…';  -- vpn-graphql serve, vpn-graphql token, vpn-graphql backup, vpn-worker
 --   CREATE USER 'vpn_auditor'@'%' IDENTIFIED BY '…';  -- vpn-graphql audit verify, export, checkpoint
 --
 -- Who has neither DROP, ALTER nor TRIGGER cannot drop or truncate a table, or take its triggers away.
@@ -21,6 +21,8 @@ GRANT SELECT, INSERT, UPDATE ON tokens TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON profiles TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, UPDATE ON profile_links TO 'vpn_app'@'%';
 GRANT SELECT, INSERT, DELETE ON idempotency_keys TO 'vpn_app'@'%';
+-- A backup says of which version it is.
+GRANT SELECT ON _sqlx_migrations TO 'vpn_app'@'%';
 
 GRANT SELECT ON settings TO 'vpn_auditor'@'%';
 GRANT SELECT ON audit_log TO 'vpn_auditor'@'%';

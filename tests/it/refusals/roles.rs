@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use vpn_core::{
+    backup,
     domain::JobKind,
     sandbox::random_hex,
     service::verify_audit_log,
@@ -57,6 +58,8 @@ async fn the_application_cannot_take_a_guard_away(database: Database, attacks: &
         anyhow::ensure!(words.iter().any(|word| said.contains(word)), "{attack}: {said}");
     }
     let verified = verify_audit_log(&world.db.store).await?;
+    let backup = backup::write(&world.db.store, &mut Vec::new()).await?;
+    anyhow::ensure!(backup.header.head.seq > 0);
 
     // Who verifies may read the log, and nothing else.
     let reading = Store::connect_lazy(&StoreOptions::new(auditor.clone()))?;

@@ -78,10 +78,11 @@ async fn another_process_sees_everything_even_while_redis_is_away() -> Result<()
 /// While nobody listens, nobody reads the log; whoever comes then reads it for himself.
 #[tokio::test]
 async fn who_comes_and_goes_while_jobs_are_queued_misses_none() -> Result<()> {
+    const JOBS: usize = 40;
     let test = TestPlatform::on(Database::Sqlite).await?;
     let queueing = async {
         let mut queued = Vec::new();
-        for _ in 0..40 {
+        for _ in 0..JOBS {
             let client = test.client().await?;
             queued.push(test.provision(client.id).await?.job.id);
         }
@@ -89,14 +90,12 @@ async fn who_comes_and_goes_while_jobs_are_queued_misses_none() -> Result<()> {
     };
     let coming_and_going = async {
         let (mut cursor, mut seen) = (0, Vec::new());
-        while seen.len() < 40 {
+        while seen.len() < JOBS {
             let mut events = std::pin::pin!(test.platform.job_events(&test.admin, None, Some(cursor)).await?);
-            for _ in 0..=seen.len() % 3 {
-                if seen.len() < 40 {
-                    let event = soon("the next event", events.next()).await?.context("an event")??;
-                    cursor = event.cursor;
-                    seen.push(event.job.id);
-                }
+            for _ in 0..(seen.len() % 3 + 1).min(JOBS - seen.len()) {
+                let event = soon("the next event", events.next()).await?.context("an event")??;
+                cursor = event.cursor;
+                seen.push(event.job.id);
             }
         }
         anyhow::Ok(seen)

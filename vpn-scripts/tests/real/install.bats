@@ -260,6 +260,18 @@ upgrade() { # N: to a version of its own
   [ "$(in_world readlink /usr/local/libexec/vpn-host)" != "$old" ]
 }
 
+@test "a host that is not well is told of at the end, after what registerServer needs" {
+  in_world cp -p "$state/server/server.crt" "$here/server.crt"
+  in_world runuser -u vpn-host -- sh -c 'cd /var/lib/vpn-host && openssl req -config etc/openssl.cnf -x509 -key server/server.key \
+    -subj /CN=server -CA ca/ca.crt -CAkey ca/ca.key -days 10 -extensions server -out server/server.crt' 2>"$BATS_TEST_TMPDIR/openssl.err"
+  run -70 install
+  [[ $output == *'hostKey: ssh-ed25519 '*'ends within 14 days; remove server/server.crt, then run install.sh'* ]]
+  in_world rm "$state/server/server.crt"
+  run -0 install
+  in_world openssl x509 -in "$state/server/server.crt" -noout -checkend 300000000
+  in_world cp -p "$here/server.crt" "$state/server/server.crt"
+}
+
 @test "with systemd, services are started once, and OpenVPN is restarted only for what it reads" {
   printf '#!/bin/sh\necho "$*" >>%s/systemctl.log\n' "$here" >"$here/systemctl"
   chmod +x "$here/systemctl"
