@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ::redis::AsyncCommands as _;
 use anyhow::{Context as _, Result, ensure};
 use vpn_core::{
     audit::AuditEntry,
@@ -139,6 +140,25 @@ async fn a_renewal_that_fails_is_on_record_and_health_says_why() -> Result<()> {
     test.noted(test.server.id, "it is renewed", renewed).await?;
     assert_eq!(asked(&test), 2);
     assert_eq!(warnings(&test).await?, []);
+    test.check().await
+}
+
+/// Redis forgets the lock while the host is at work.
+#[tokio::test]
+async fn a_renewal_that_loses_its_lock_has_an_outcome_on_record() -> Result<()> {
+    let (sandbox, test) = scene().await?;
+    let_the_crl_age(sandbox.host()?)?;
+    test.faults.plan("crl", Fault::ReplyHeld);
+    let _watching = test.watching(OFTEN, Some(ONCE))?;
+    eventually("the host is asked", async || Ok(asked(&test) == 1)).await?;
+    let key = format!("vpn:{{{}}}:lock", Server::resource(test.server.id));
+    let removed: i64 = redis::look(&test.sandbox.redis()?.url()).await?.del(key).await?;
+    assert_eq!(removed, 1);
+
+    let failed = |it: &vpn_core::domain::Contact| matches!(it.renewal, Some(CrlRenewal::Failed(_)));
+    test.noted(test.server.id, "it failed", failed).await?;
+    assert_eq!(actions(&test).await?, ["crl.renewal_started", "crl.renewal_failed"]);
+    assert_eq!(renewals(&test).await?[1].failure().context("why")?.code, "LOCK_LOST");
     test.check().await
 }
 

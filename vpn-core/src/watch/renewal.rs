@@ -2,7 +2,7 @@
 //! the list has ended, and nobody has to ask for what changes nobody's access: the new list has the serials of
 //! the old one. The host renews it every day by itself; this is for when it does not.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -64,42 +64,33 @@ impl Renewal<'_> {
     pub(super) async fn run(self) -> Result<Option<HostFacts>, StoreError> {
         let floor = self.store.read().await?.renewal_fence(self.server.id).await?;
         let resource = Server::resource(self.server.id);
-        match self.renewer.locks.with(&resource, floor, async |lease| self.attempt(&lease).await).await {
-            Ok(renewed) => renewed,
-            Err(LockError::Held(_)) => Ok(None),
+        let begun = OnceLock::new();
+        let held = self.renewer.locks.with(&resource, floor, async |lease| self.attempt(&lease, &begun).await).await;
+        let made = match held {
+            Ok(made) => made?,
+            Err(LockError::Held(_)) => None,
+            Err(lost @ LockError::Lost) => Some(Err(lock_lost(&lost))),
             Err(error) => {
-                tracing::warn!(server = %self.server.name, "a CRL that ends soon is not renewed, or not known to be: {error}");
-                Ok(None)
+                tracing::warn!(server = %self.server.name, "a CRL that ends soon is not renewed: {error}");
+                None
             }
+        };
+        // An attempt has an outcome on record even when its lock is gone: the database looks at its token.
+        match (begun.get(), made) {
+            (Some(fence), Some(made)) => self.end(fence, made.and_then(|made| self.believed(made))).await,
+            _ => Ok(None),
         }
     }
 
-    async fn attempt(&self, lease: &Lease) -> Result<Option<HostFacts>, StoreError> {
-        if !self.begin(lease.fence()).await? {
+    /// `None` when somebody else has just tried.
+    async fn attempt(&self, lease: &Lease, begun: &OnceLock<Fence>) -> Result<Option<Made>, StoreError> {
+        if !self.begin(begun.get_or_init(|| lease.fence().clone())).await? {
             return Ok(None);
         }
-        let made = match lease.ensure(self.renewer.needed) {
+        Ok(Some(match lease.ensure(self.renewer.needed) {
             Ok(fence) => self.hosts.renew_crl(self.server, fence).await.map_err(Failed::from),
-            Err(lost) => Err(Failed { failure: failure("LOCK_LOST", &lost.to_string()), evidence: None }),
-        };
-        match made.and_then(|made| self.believed(made)) {
-            Ok((crl, facts)) => {
-                let entry =
-                    self.entry(Action::CrlRenewed).with("after", told(&facts)).with("run", crl.evidence.to_json());
-                self.end(lease.fence(), &CrlRenewal::On, &facts, entry).await?;
-                tracing::info!(server = %self.server.name, "the CRL was renewed: it ends at {}", facts.crl().ends_at);
-                Ok(Some(facts))
-            }
-            Err(Failed { failure, evidence }) => {
-                let mut entry = self.entry(Action::CrlRenewalFailed).failed(&failure);
-                if let Some(evidence) = evidence {
-                    entry = entry.with("run", evidence.to_json());
-                }
-                tracing::warn!(server = %self.server.name, error.code = failure.code, "the CRL was not renewed: {}", failure.message);
-                self.end(lease.fence(), &CrlRenewal::Failed(failure), self.facts, entry).await?;
-                Ok(None)
-            }
-        }
+            Err(lost) => Err(lock_lost(&lost)),
+        }))
     }
 
     /// What the host has now, if it is newer than what it had, and lasts.
@@ -128,6 +119,31 @@ impl Renewal<'_> {
     async fn end(
         &self,
         fence: &Fence,
+        made: Result<(NewCrl, HostFacts), Failed>,
+    ) -> Result<Option<HostFacts>, StoreError> {
+        match made {
+            Ok((crl, facts)) => {
+                let entry =
+                    self.entry(Action::CrlRenewed).with("after", told(&facts)).with("run", crl.evidence.to_json());
+                self.note(fence, &CrlRenewal::On, &facts, entry).await?;
+                tracing::info!(server = %self.server.name, "the CRL was renewed: it ends at {}", facts.crl().ends_at);
+                Ok(Some(facts))
+            }
+            Err(Failed { failure, evidence }) => {
+                let mut entry = self.entry(Action::CrlRenewalFailed).failed(&failure);
+                if let Some(evidence) = evidence {
+                    entry = entry.with("run", evidence.to_json());
+                }
+                tracing::warn!(server = %self.server.name, error.code = failure.code, "the CRL was not renewed, or is not known to be: {}", failure.message);
+                self.note(fence, &CrlRenewal::Failed(failure), self.facts, entry).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn note(
+        &self,
+        fence: &Fence,
         outcome: &CrlRenewal,
         facts: &HostFacts,
         entry: Entry,
@@ -144,7 +160,10 @@ impl Renewal<'_> {
     }
 }
 
-/// Why a list was not renewed.
+/// What came of asking the host.
+type Made = Result<NewCrl, Failed>;
+
+/// Why a list was not renewed, or is not known to be.
 struct Failed {
     failure: JobFailure,
     evidence: Option<Box<Evidence>>,
@@ -157,6 +176,10 @@ impl From<HostError> for Failed {
             evidence: error.evidence().cloned().map(Box::new),
         }
     }
+}
+
+fn lock_lost(why: &impl std::fmt::Display) -> Failed {
+    Failed { failure: failure("LOCK_LOST", &why.to_string()), evidence: None }
 }
 
 fn failure(code: &str, message: &str) -> JobFailure {
