@@ -283,6 +283,9 @@ scripts_switch() {
 # if it refuses this state directory, the old version goes on.
 state_directory() {
   [ -d "$state" ] || install -d -m 0711 -o "$user" -g "$(id -g "$user")" "$state" || die 74 "cannot make $state; make its parent directory"
+  owner=$(stat -c %U "$state")
+  [ "$owner" = "$user" ] ||
+    die 70 "$state belongs to $owner; if it comes from a backup, or the account is a new one: chown -hR $user: $state, then run install.sh again"
   set -- --state "$state" --remote "$remote" --port "$port" --proto "$proto" --network "$network" --dev "$dev" \
     --crl-days "$crl_days" --management "$run/management.sock" --pidfile "$run/openvpn.pid" --ssh-user "$user" \
     --static-addresses "$static_addresses" --scripts "$link"

@@ -272,6 +272,27 @@ upgrade() { # N: to a version of its own
   in_world cp -p "$here/server.crt" "$state/server/server.crt"
 }
 
+# On the other machine the number of the account is somebody else's.
+@test "a host is restored from its backup onto another machine" {
+  everything_kept >"$BATS_TEST_TMPDIR/before"
+  in_world flock /var/lib/vpn-host/lock tar -C / -cpf "$here/backup.tar" etc/vpn-host var/lib/vpn-host
+  in_world sh -c 'set -eu
+    number=$(id -u vpn-host)
+    rm -rf /etc/vpn-host /var/lib/vpn-host /usr/local/libexec/vpn-host* /etc/ssh/sshd_config.d/*
+    userdel --force vpn-host
+    useradd --system --no-create-home --uid "$number" somebody'
+  in_world tar -C / -xpf "$here/backup.tar"
+  run -70 install
+  [[ $output == *'belongs to somebody; '*'chown -hR vpn-host: /var/lib/vpn-host, then run install.sh again' ]]
+  in_world chown -hR vpn-host: /var/lib/vpn-host
+  run -0 install
+  everything_kept | cmp - "$BATS_TEST_TMPDIR/before"
+  over_ssh < <(fields issue "days=$days")
+  expect 0
+  [ "$(value replayed)" = 1 ]
+  in_world openssl crl -in "$state/pub/crl.pem" -noout -text | grep -q "Serial Number: $other_serial"
+}
+
 @test "with systemd, services are started once, and OpenVPN is restarted only for what it reads" {
   printf '#!/bin/sh\necho "$*" >>%s/systemctl.log\n' "$here" >"$here/systemctl"
   chmod +x "$here/systemctl"
