@@ -39,13 +39,18 @@ killed() { # SERVER KILLED OPEN
   [ "$(value server) $(value killed) $(value open)" = "$1 $2 $3" ] || { echo "$reply" && return 1; }
 }
 
+asked() { # LINES, of which the last is the goodbye: nobody waits for an answer to it
+  wait_for 'the goodbye' grep -qx quit "$socket.log"
+  [ "$(<"$socket.log")" = "$1" ]
+}
+
 @test "sessions lists who is connected, without those still shaking hands" {
   server plain alice UNDEF bob alice
   sessions
   expect 0
   [ "$(value server)" = running ]
   [ "$(payload)" = $'alice 192.0.2.1:40000 1767225600 100 200\nbob 192.0.2.1:40000 1767225600 100 200\nalice 192.0.2.1:40000 1767225600 100 200' ]
-  [ "$(<"$socket.log")" = $'status 3\nquit' ]
+  asked $'status 3\nquit'
 }
 
 @test "names of other PKIs are told in one word, and keep nobody from being revoked" {
@@ -70,7 +75,7 @@ killed() { # SERVER KILLED OPEN
   server plain alice alice2 Alice bob alice
   ask kill
   killed running 2 0
-  [ "$(<"$socket.log")" = $'kill alice\nstatus 3\nquit' ]
+  asked $'kill alice\nstatus 3\nquit'
   sessions
   [ "$(payload | cut -d ' ' -f 1 | paste -s)" = $'alice2\tAlice\tbob' ]
 }
@@ -80,7 +85,7 @@ killed() { # SERVER KILLED OPEN
   server plain UNDEF bob
   ask kill
   killed running 1 0
-  [ "$(<"$socket.log")" = $'kill alice\nstatus 3\nkill 192.0.2.1:40000\nstatus 3\nquit' ]
+  asked $'kill alice\nstatus 3\nkill 192.0.2.1:40000\nstatus 3\nquit'
 }
 
 @test "kill says that such a handshake is still open" {
@@ -203,7 +208,8 @@ killed() { # SERVER KILLED OPEN
   collect
   take 1
   killed unreachable 0 0
-  [ "$SECONDS" -le 8 ]
+  # It was not the stand-in that gave up: that says nothing for 30 seconds.
+  [ "$SECONDS" -lt 25 ]
 }
 
 @test "without a socket, and without a process, the server is stopped" {
