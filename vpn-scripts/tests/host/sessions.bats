@@ -244,9 +244,10 @@ asked() { # LINES, of which the last is the goodbye: nobody waits for an answer 
   rm "$socket"
   echo x >"$BATS_TEST_TMPDIR/damaged"
   "$libexec/sessions" "$socket" "$BATS_TEST_TMPDIR/damaged" kill alice 1 >"$BATS_TEST_TMPDIR/answer" 3>&- &
+  local helper=$! # what ask starts has the next one
   ask kill
   killed unreachable 0 0
-  wait "$!"
+  wait "$helper"
   [ "$(<"$BATS_TEST_TMPDIR/answer")" = $'server=unreachable\nkilled=0\nopen=0' ]
 }
 
