@@ -177,12 +177,12 @@ request_number() { # VALUE DIGITS MAX
 }
 
 # The name becomes a file name, a certificate's common name and an argument of
-# OpenVPN's "kill". DEFAULT is OpenVPN's fallback in client-config directories,
-# server is the server's own certificate.
+# OpenVPN's "kill". DEFAULT is OpenVPN's fallback in client-config directories, UNDEF is
+# what it calls who has not shown a certificate yet, server is the server's own certificate.
 request_name() {
   case $name in
     '' | [!A-Za-z0-9]* | *[!A-Za-z0-9_-]*) die 64 'name must start with a letter or digit and hold only letters, digits, _ and -' ;;
-    [Dd][Ee][Ff][Aa][Uu][Ll][Tt] | [Ss][Ee][Rr][Vv][Ee][Rr]) die 64 'name is reserved; choose another' ;;
+    [Dd][Ee][Ff][Aa][Uu][Ll][Tt] | [Uu][Nn][Dd][Ee][Ff] | [Ss][Ee][Rr][Vv][Ee][Rr]) die 64 'name is reserved; choose another' ;;
   esac
   [ "${#name}" -le 64 ] || die 64 'name is longer than 64 characters'
 }

@@ -68,7 +68,7 @@ refuse_values() { # KEY VALUE...
 }
 
 @test "a reserved name is refused in any letter case" {
-  refuse_values name DEFAULT default Default dEFAULT server SERVER Server sErVeR
+  refuse_values name DEFAULT default Default dEFAULT server SERVER Server sErVeR UNDEF undef Undef uNdEf
 }
 
 @test "a name of 64 characters is accepted" {

@@ -254,9 +254,9 @@ killed() { # SERVER KILLED OPEN
   [ "$(value server) $(payload_size)" = 'absent 0' ]
 }
 
-@test "the helper refuses names that could be commands" {
+@test "the helper refuses names that could be commands, or those of nobody" {
   local bad
-  for bad in '' 'a b' $'a\nkill bob' 'a:b' '-x' "a'b"; do
+  for bad in '' 'a b' $'a\nkill bob' 'a:b' '-x' "a'b" UNDEF; do
     run ! "$libexec/sessions" none /nonexistent kill "$bad" 1
   done
   run ! "$libexec/sessions" none /nonexistent kill
