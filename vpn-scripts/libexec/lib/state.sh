@@ -103,6 +103,21 @@ owner_check() {
   fi
 }
 
+# fence_whole SERIAL TOKEN: the token of fence/SERIAL is one that a request could have brought.
+fence_whole() {
+  ! request_token "$2" || return 0
+  case $2 in
+    '' | 0* | *[!0-9]*) fence_broken "$1" 'is damaged' ;;
+    *) fence_broken "$1" 'has a token above 999999999999999, which no request can pass' ;;
+  esac
+}
+
+# fence_broken SERIAL WHAT. After the cure the platform's next request passes, because its token is
+# higher than the one in the database, and whoever was overtaken does not: 32 zeros are no attempt's.
+fence_broken() {
+  die 70 "fence/$1 $2; write \"N 00000000000000000000000000000000\" into it, with N from the platform's database: SELECT fence FROM clients WHERE serial = '$1' (1 if that is 0, or nothing)"
+}
+
 # name_held: is this serial the one that names/NAME points at?
 name_held() {
   [ -e "names/$name" ] || return 1
