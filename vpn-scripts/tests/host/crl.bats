@@ -15,12 +15,6 @@ crl() { serve < <(request verb=crl); }
 mtime() { stat -c %Y "$state/pub/crl.pem"; }
 serials() { crl_text | sed -n 's/^ *Serial Number: //p' | sort; }
 
-# at SECONDS COMMAND...: with this clock for who makes the list, and looks at it.
-at() {
-  printf 'package Clock; BEGIN { *CORE::GLOBAL::time = sub () { $ENV{CLOCK} } } 1;\n' >"$BATS_TEST_TMPDIR/Clock.pm"
-  CLOCK=$1 PERL5OPT="-I$BATS_TEST_TMPDIR -MClock" "${@:2}"
-}
-
 # As OpenVPN judges: is the server's certificate good by the list in force?
 lets_in() {
   openssl verify -crl_check -CAfile "$state/ca/ca.crt" -CRLfile "$state/pub/crl.pem" "$state/server/server.crt" 2>&1
