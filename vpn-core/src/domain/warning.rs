@@ -1,4 +1,4 @@
-//! What somebody has to look at before it keeps people out: about VPN hosts and what ends on them.
+//! What somebody has to look at before it keeps people out, or lets them in: about VPN hosts and what ends on them.
 
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub enum WarningCode {
     HostSilent,
     /// Nobody looks at the host.
     HostUnwatched,
+    /// Revocations were asked for and given up: their clients may still get in.
+    RevocationsGivenUp,
 }
 
 impl WarningCode {
@@ -90,6 +92,15 @@ pub struct EndingSoon {
     pub count: u32,
     /// When the first of them ends.
     pub first: Timestamp,
+}
+
+/// Clients of a server whose revocation was asked for, is not done, and has no job any more that would do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// How many.
+    pub count: u32,
+    /// When the first of them was asked for.
+    pub since: Timestamp,
 }
 
 impl Warning {
@@ -162,6 +173,23 @@ impl Warning {
         };
         let message = format!("{what}: a certificate is not renewed, so make a new client and revoke the old one");
         Self::new(server, WarningCode::ClientCertificatesEndSoon, Some(soon.first), message)
+    }
+
+    /// That revocations were given up. It names no client: who may see warnings may not see all clients.
+    #[must_use]
+    pub fn given_up(server: &Server, given_up: GivenUp) -> Self {
+        let (name, since) = (&server.name, minute(given_up.since));
+        let what = match given_up.count {
+            1 => {
+                format!("a revocation on `{name}`, asked for at {since}, was given up, and its client may still get in")
+            }
+            count => format!(
+                "{count} revocations on `{name}` were given up, the first asked for at {since}, and their clients may still get in"
+            ),
+        };
+        let message =
+            format!("{what}: see the failed jobs (`vpnctl job list --kind revoke --state failed`) and retry them");
+        Self::new(server, WarningCode::RevocationsGivenUp, None, message)
     }
 
     fn contact(server: &Server, contact: Option<&Contact>, now: Timestamp) -> Option<Self> {

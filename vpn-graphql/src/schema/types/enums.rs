@@ -248,6 +248,8 @@ pub(crate) enum HealthWarningCode {
     HostSilent,
     /// Nobody looks at the host.
     HostUnwatched,
+    /// Revocations were asked for and given up: their clients may still get in.
+    RevocationsGivenUp,
 }
 
 /// For programs. New codes may appear.

@@ -25,6 +25,7 @@ const ROW: &[Column] = &[
     ("STATUS", "/status"),
     ("SERVER", "/server/name"),
     ("JOB", "/currentJob/state"),
+    ("REVOKE ASKED", "/revokeRequestedAt"),
     ("CERTIFICATE UNTIL", "/certificate/notAfter"),
     ("CREATED BY", "/createdBy"),
     ("CREATED", "/createdAt"),
