@@ -125,6 +125,8 @@ pub(crate) enum TwoPersonOperation {
     RegisterServer,
     /// `pinHostKey`
     PinHostKey,
+    /// `moveServer`
+    MoveServer,
     /// `confirmConfiguration`
     ConfirmConfiguration,
     /// `disableServer`
