@@ -13,7 +13,7 @@ const UNWATCHED: Duration = Duration::from_hours(48);
 pub enum WarningCode {
     /// The CRL in force ends soon.
     CrlEndsSoon,
-    /// It has ended: OpenVPN refuses everybody.
+    /// It has ended, or is not valid yet: OpenVPN refuses everybody.
     CrlEnded,
     /// Workers could not renew the CRL, when they last tried.
     CrlRenewalFailed,
@@ -124,6 +124,10 @@ impl Warning {
         let (name, at) = (&server.name, minute(expiry.ends_at));
         let ends = if stage == Stage::Ended { "ended" } else { "ends" };
         let message = match expiry.of {
+            Perishable::Crl if expiry.ends_at == Expiry::NOT_VALID_YET => format!(
+                "the CRL of `{name}` was made while the clock there was ahead and is not valid yet, and OpenVPN refuses \
+                 everybody: see to the clock, then start vpn-host-crl.service there"
+            ),
             Perishable::Crl => format!(
                 "the CRL of `{name}` {ends} at {at}, and OpenVPN refuses everybody from then on: start vpn-host-crl.service \
                  there, and see why its timer and the workers did not renew the list"
@@ -138,7 +142,8 @@ impl Warning {
             ),
             Perishable::ClientCertificate => return None,
         };
-        Some(Self::new(server, code, Some(expiry.ends_at), message))
+        let ends_at = Some(expiry.ends_at).filter(|at| *at != Expiry::NOT_VALID_YET);
+        Some(Self::new(server, code, ends_at, message))
     }
 
     fn renewal(server: &Server, renewal: &CrlRenewal) -> Option<Self> {
@@ -270,6 +275,15 @@ mod tests {
         ] {
             assert_eq!(codes(&server(), Some(&seen(day * DAY)), day * DAY), told, "day {day}");
         }
+    }
+
+    #[test]
+    fn a_crl_that_is_not_valid_yet_is_told_as_one_that_has_ended() {
+        let mut contact = seen(DAY);
+        contact.facts = contact.facts.map(|facts| HostFacts { crl_next_update: 0, ..facts });
+        let told = Warning::about(&server(), Some(&contact), None, Timestamp::from_seconds(DAY));
+        assert_eq!((told.len(), told[0].code, told[0].ends_at), (1, WarningCode::CrlEnded, None));
+        assert!(told[0].message.contains("not valid yet"), "{}", told[0].message);
     }
 
     #[test]

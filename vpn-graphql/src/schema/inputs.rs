@@ -237,7 +237,7 @@ pub(super) struct RetireServerInput {
 /// A client that is to be recorded.
 #[derive(InputObject)]
 pub(super) struct CreateClientInput {
-    /// The certificate's common name: 1 to 64 letters, digits, `-` or `_`.
+    /// The certificate's common name: 1 to 64 letters, digits, `-` or `_`; not `DEFAULT`, `UNDEF` or `server`.
     name: String,
     /// The server that it will connect to.
     server_id: ID,

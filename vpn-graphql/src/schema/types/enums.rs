@@ -230,7 +230,7 @@ impl From<&domain::CrlRenewal> for CrlRenewalState {
 pub(crate) enum HealthWarningCode {
     /// The CRL in force ends soon.
     CrlEndsSoon,
-    /// It has ended: OpenVPN refuses everybody.
+    /// It has ended, or is not valid yet: OpenVPN refuses everybody.
     CrlEnded,
     /// Workers could not renew the CRL, when they last tried.
     CrlRenewalFailed,
