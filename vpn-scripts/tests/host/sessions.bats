@@ -95,6 +95,7 @@ asked() { # LINES, of which the last is the goodbye: nobody waits for an answer 
   ask kill
   killed running 1 0
   end "$fake"
+  rm "$socket"
   server early UNDEF bob
   ask kill
   killed running 0 0
