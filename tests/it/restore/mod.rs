@@ -5,6 +5,7 @@ mod ahead;
 mod host_behind;
 mod owner;
 mod programs;
+mod twice;
 
 use anyhow::Result;
 use vpn_core::{

@@ -134,11 +134,8 @@ impl Reconciler {
         match tx.insert_client(new).await {
             Ok(_) => {}
             Err(StoreError::Duplicate(_)) => {
-                return Err(ReconcileError::InTheWay(format!(
-                    "another client of the database is called `{}` there, or has the serial {}, and there can be one: \
-                     without --adopt, the one that the database does not know is revoked",
-                    finding.name, finding.serial
-                )));
+                drop(tx);
+                return Err(self.in_the_way(server, finding).await?);
             }
             Err(other) => return Err(other.into()),
         }
@@ -146,6 +143,21 @@ impl Reconciler {
             tx.raise_fence(finding.client_id, finding.fences.1).await?;
         }
         Ok(tx)
+    }
+
+    /// Why it cannot be recorded. A certificate that the database knows is not to be revoked for that.
+    async fn in_the_way(&self, server: &Server, finding: &Finding) -> Result<ReconcileError, StoreError> {
+        let sought = [(finding.serial.clone(), Some(finding.client_id))];
+        let holders = self.runner.store.read().await?.holders(&sought).await?;
+        let knows = |client: &Client| client.serial == finding.serial || client.server_id != server.id;
+        if let Some((client, server)) = holders.into_iter().find(|(client, _)| knows(client)) {
+            return Ok(ReconcileError::Known { name: client.name, id: client.id, server });
+        }
+        Ok(ReconcileError::InTheWay(format!(
+            "another client of this server is called `{}` in the database, or has the same id, and there can be one: \
+             without --adopt, the one that the database does not know is revoked",
+            finding.name
+        )))
     }
 
     /// As when a person asks for it, and at once: from the request on, nothing can activate the client.

@@ -14,6 +14,7 @@
 //! | issued, or begun | nothing | recorded, then revoked; with `adopt`, kept |
 //! | taken over from another PKI | nothing | shown; with `adopt`, recorded as active |
 //! | revoked | nothing | with `adopt`, recorded as revoked |
+//! | issued, or begun | a client of another server | shown, and left alone: the host is registered twice, or is a copy |
 //! | nothing | active | shown, and left alone: the certificate works, and can be revoked |
 //!
 //! A certificate that the database does not know is revoked unless a person decides otherwise: nobody
@@ -25,7 +26,7 @@ mod apply;
 mod plan;
 
 use crate::{
-    domain::{Caller, Permission, Server},
+    domain::{Caller, ClientId, CommonName, Permission, Server, ServerName},
     error::Error,
     host::HostError,
     jobs::Runner,
@@ -35,7 +36,7 @@ use crate::{
 };
 
 pub use apply::Done;
-pub use plan::{Act, Finding, Plan};
+pub use plan::{Act, Finding, Left, Plan};
 
 /// Why a server was not reconciled.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,19 @@ pub enum ReconcileError {
     /// Another client stands in the way.
     #[error("{0}")]
     InTheWay(String),
+    /// The database knows it: under another server, or because somebody has recorded it meanwhile.
+    #[error(
+        "the database has this certificate, or its client, as {name} ({id}) of the server {server}: nothing was done \
+         about it; run this again without --apply, which shows what it means"
+    )]
+    Known {
+        /// The client's name.
+        name: CommonName,
+        /// Which.
+        id: ClientId,
+        /// Its server.
+        server: ServerName,
+    },
     /// It lets nobody in, and is left as it is.
     #[error("{0}")]
     Left(String),
