@@ -7,7 +7,7 @@ use vpn_core::{
     domain::{Caller, Drift, Server},
     drift::{InspectError, Inspector},
     host::Hosts,
-    reconcile::{Act, Plan, Reconciler},
+    reconcile::{Act, Outcome, Plan, Reconciler},
     worker,
 };
 
@@ -53,7 +53,7 @@ impl TestPlatform {
     pub async fn apply(&self, plan: Plan) -> Result<Vec<String>> {
         let done = self.reconciler(&self.admin).await?.apply(plan).await?;
         let failed = done.into_iter().filter_map(|done| match done.result {
-            Ok(None) => None,
+            Ok(Outcome::Level) => None,
             other => Some(format!("{}: {other:?}", done.finding.name)),
         });
         Ok(failed.collect())

@@ -3,6 +3,7 @@
 mod adopt;
 mod ahead;
 mod host_behind;
+mod names;
 mod owner;
 mod programs;
 mod twice;

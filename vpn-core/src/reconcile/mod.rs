@@ -26,7 +26,7 @@ mod apply;
 mod plan;
 
 use crate::{
-    domain::{Caller, ClientId, CommonName, Permission, Server, ServerName},
+    domain::{Caller, ClientId, CommonName, JobId, Permission, Server, ServerName},
     error::Error,
     host::HostError,
     jobs::Runner,
@@ -35,7 +35,7 @@ use crate::{
     store::StoreError,
 };
 
-pub use apply::Done;
+pub use apply::{Done, Outcome};
 pub use plan::{Act, Finding, Left, Plan};
 
 /// Why a server was not reconciled.
@@ -53,6 +53,14 @@ pub enum ReconcileError {
     /// The platform refused.
     #[error(transparent)]
     Refused(#[from] Error),
+    /// A job failed for good.
+    #[error("the job {job} failed: {why}. When that is put right, run this again")]
+    Failed {
+        /// Which.
+        job: JobId,
+        /// Why.
+        why: String,
+    },
     /// Another client stands in the way.
     #[error("{0}")]
     InTheWay(String),
