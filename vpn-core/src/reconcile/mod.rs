@@ -15,7 +15,7 @@
 //! | taken over from another PKI | nothing | shown; with `adopt`, recorded as active |
 //! | revoked | nothing | with `adopt`, recorded as revoked |
 //! | issued, or begun | a client of another server | shown, and left alone: the host is registered twice, or is a copy |
-//! | nothing | active | shown, and left alone: the certificate works, and can be revoked |
+//! | nothing | active | shown, and left alone: a host that was set back refuses it before TLS; revoke it, and make a new client |
 //!
 //! A certificate that the database does not know is revoked unless a person decides otherwise: nobody
 //! can say who asked for it, and whoever has it is let in. To revoke one too many costs a new client;

@@ -70,7 +70,7 @@ pub enum Act {
     Activate,
     /// Nothing else: its fence is raised.
     RaiseFence,
-    /// The host has no certificate of it any more. Nothing is done.
+    /// The host has no certificate of it any more, and, if it was set back, does not let it in. Nothing is done.
     Missing,
     /// The host has it revoked, and the database does not know it: it is recorded as revoked.
     RecordAsRevoked,
@@ -124,8 +124,8 @@ impl Act {
             Self::Activate => "make active: the host has issued its certificate, and the profile was handed out",
             Self::RaiseFence => "raise its fence: the host is ahead",
             Self::Missing => {
-                "nothing: it is active, and the host knows no certificate of it (was the host set back?); it can be \
-                 revoked as usual"
+                "nothing: it is active, and the host knows no certificate of it; a host that was set back does not let \
+                 it in: revoke it, and make a new client"
             }
             Self::RecordAsRevoked => "record as revoked: the host has it revoked, the database does not know it",
             Self::LeaveAdopted => {

@@ -334,9 +334,11 @@ impl Difference {
                  do the same with the copy, switch it off, and set up a new host"
             ),
             Self::RevokedOnHost { asked: true, .. } => "retry the failed job: retryJob".to_owned(),
-            Self::CertificateMissing { .. } => "if the host was set back, restore its state directory; otherwise \
-                                                revoke this client and create a new one"
-                .to_owned(),
+            Self::CertificateMissing { .. } => {
+                "revoke this client and create a new one; or, if the host was set back, \
+                                                which does not let it in, restore its newest state directory"
+                    .to_owned()
+            }
             Self::NotActivated { adopted: false, .. } => {
                 "provision it again, which gives the same certificate: provisionClient. Or revoke it".to_owned()
             }
