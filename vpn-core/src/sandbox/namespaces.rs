@@ -128,10 +128,14 @@ fn possible() -> Result<(), TunnelUnavailable> {
 }
 
 /// Finds an N that no other sandbox has. The route is the claim: the kernel takes one per network, at
-/// the same instant for all who ask, and drops it together with the device.
+/// the same instant for all who ask, and drops it together with the device. Any N, so that one which somebody has just
+/// given back, and will prefer, is seldom taken.
 async fn claim(ip: &Ip<'_>, device: &str, preferred: Option<u8>) -> Result<u8, SandboxError> {
     let mut last = None;
-    for number in preferred.into_iter().filter(|number| *number > 0).chain(1..=254) {
+    let any = u8::from_str_radix(&random_hex(1)?, 16).unwrap_or_default();
+    let others = (0..=u8::MAX).map(|step| any.wrapping_add(step));
+    let possible = preferred.into_iter().chain(others).filter(|number| (1..=254).contains(number));
+    for number in possible {
         match ip.run("route add", &[&format!("198.18.{number}.0/24"), "dev", device]).await {
             Ok(()) => return Ok(number),
             Err(SandboxError::Failed { output, .. }) if output.contains("File exists") => last = Some(output),

@@ -107,27 +107,35 @@ impl Tunnel {
         OpenVpnClient::start(&self.janitor, &self.client_namespace, &file, &log)
     }
 
-    /// Pings the server through the tunnel, from the client namespace. There is no other way to that
-    /// address, so a reply proves the tunnel; without a tunnel nothing is received.
-    pub async fn ping(&self, count: u32) -> Result<Ping, SandboxError> {
+    /// Pings the server through the tunnel, from the client namespace, until so many replies are there; a minute
+    /// at most. There is no other way to that address, so a reply proves the tunnel.
+    pub async fn ping(&self, replies: u32) -> Result<Ping, SandboxError> {
+        self.run_ping(&["-i", "0.2", "-w", "60", "-c", &replies.to_string()]).await
+    }
+
+    /// Whether a ping stays without a reply for a second: there is no tunnel, or none that carries anything.
+    pub async fn is_silent(&self) -> Result<bool, SandboxError> {
+        Ok(self.run_ping(&["-W", "1", "-c", "1"]).await?.received == 0)
+    }
+
+    async fn run_ping(&self, arguments: &[&str]) -> Result<Ping, SandboxError> {
         let ping = super::programs::find("ping")?;
-        let arguments = ["-n", "-q", "-i", "0.2", "-W", "1", "-c"];
         let result = Launch::new("ip")?
             .args(["netns", "exec", &self.client_namespace])
             .arg(ping)
+            .args(["-n", "-q"])
             .args(arguments)
-            .args([count.to_string(), self.vpn_gateway.to_string()])
+            .arg(self.vpn_gateway.to_string())
             .named("ping")
             .run(&self.janitor)
             .await;
         match result {
-            Ok(output) => Ok(Ping { sent: count, received: received(&output) }),
+            Ok(output) => Ok(Ping::read(&output)),
             // `ping` ends with 1 when nothing came back and with 2 when there is no route.
-            Err(SandboxError::Failed { output, .. }) if output.contains("packets transmitted") => {
-                Ok(Ping { sent: count, received: received(&output) })
-            }
-            Err(SandboxError::Failed { output, .. }) if output.contains("unreachable") => {
-                Ok(Ping { sent: count, received: 0 })
+            Err(SandboxError::Failed { output, .. })
+                if output.contains("packets transmitted") || output.contains("unreachable") =>
+            {
+                Ok(Ping::read(&output))
             }
             Err(other) => Err(other),
         }
@@ -146,21 +154,30 @@ impl Tunnel {
     }
 }
 
-/// The number in front of `received` in `ping`'s summary.
-fn received(output: &str) -> u32 {
-    let words: Vec<&str> = output.split_whitespace().collect();
-    let pair = words.windows(2).find(|pair| matches!(pair, [_, word] if word.starts_with("received")));
-    pair.and_then(|pair| pair.first()?.parse().ok()).unwrap_or(0)
+impl Ping {
+    /// From the summary: the numbers in front of these words.
+    fn read(output: &str) -> Self {
+        let words: Vec<&str> = output.split_whitespace().collect();
+        let before = |what: &str| {
+            let at = words.iter().position(|word| word.starts_with(what))?;
+            words.get(..at)?.iter().rev().find_map(|word| word.parse().ok())
+        };
+        Self { sent: before("transmitted").unwrap_or(0), received: before("received").unwrap_or(0) }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::received;
+    use super::Ping;
 
     #[test]
     fn the_replies_are_counted_from_the_summary() {
-        assert_eq!(received("3 packets transmitted, 2 received, 33.3333% packet loss, time 402ms"), 2);
-        assert_eq!(received("3 packets transmitted, 0 received, 100% packet loss, time 402ms"), 0);
-        assert_eq!(received("ping: connect: Network is unreachable"), 0);
+        for (output, sent, received) in [
+            ("3 packets transmitted, 2 received, 33.3333% packet loss, time 402ms", 3, 2),
+            ("3 packets transmitted, 0 received, 100% packet loss, time 402ms", 3, 0),
+            ("ping: connect: Network is unreachable", 0, 0),
+        ] {
+            assert_eq!(Ping::read(output), Ping { sent, received });
+        }
     }
 }

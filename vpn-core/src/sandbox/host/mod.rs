@@ -172,7 +172,10 @@ impl Setup<'_> {
         // Without root's rights OpenVPN must still reach the CRL, and below a closed home directory
         // `nobody` cannot.
         let user = if passable(self.places.data) { "nobody" } else { "root" };
-        Launch::new(&scripts.join("setup").to_string_lossy())?
+        // Read by a shell, and not executed: another thread's child may still hold it open for writing.
+        Launch::new("sh")?
+            .arg(scripts.join("setup"))
+            .named("setup")
             .arg("--state")
             .arg(state)
             .args(["--remote", self.remote, "--local", self.remote, "--port", &PORT.to_string(), "--proto", "udp"])
