@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::sync::Mutex;
-use vpn_core::sandbox::{Launch, Process, Sandbox, free_port, random_hex};
+use vpn_core::sandbox::{Launch, Process, Sandbox, lasting_port, random_hex};
 use vpn_examples::Api;
 
 use crate::report::Report;
@@ -117,7 +117,7 @@ fn programs() -> Result<PathBuf> {
 fn configure(sandbox: &Sandbox) -> Result<(PathBuf, String)> {
     use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
     let directory = sandbox.directory();
-    let listen = format!("127.0.0.1:{}", free_port()?);
+    let listen = format!("127.0.0.1:{}", lasting_port()?);
     let text = format!(
         "database_url = 'sqlite://{directory}/platform.db'\nredis_url = '{redis}'\nprofile_key = '{key}'\n\
          listen = '{listen}'\nretry_base_seconds = 1\nssh_key = '''\n{ssh_key}'''\n",

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use vpn_core::{
     clock::Ambient,
     domain::{Caller, Role, Scopes, Server},
-    sandbox::{Launch, Options, Process, Sandbox, VpnHost, free_port},
+    sandbox::{Launch, Options, Process, Sandbox, VpnHost, lasting_port},
     service::{CreateClient, CreateToken, Platform, RegisterServer},
 };
 use vpn_examples::Api;
@@ -83,7 +83,7 @@ impl Crew {
         let input =
             CreateToken { principal: "load".into(), role: Role::Operator, scopes: Scopes::ALL, valid_for_days: 1 };
         let token = platform.create_token(&admin, input).await?.secret;
-        let port = free_port()?;
+        let port = lasting_port()?;
         let configuration = configure(&db, &sandbox, port)?;
         let (api_server, _) = launch("vpn-graphql", &configuration)?
             .arg("serve")

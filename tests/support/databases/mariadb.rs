@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 use tokio::sync::OnceCell;
-use vpn_core::sandbox::{Janitor, Process, SandboxError, find_program, free_port, random_hex};
+use vpn_core::sandbox::{Janitor, Process, SandboxError, find_program, lasting_port, random_hex};
 
 use super::{Home, janitor};
 use crate::PATIENCE;
@@ -42,7 +42,7 @@ impl MariaDb {
             .run(janitor)
             .await?;
         for _ in 0..5 {
-            let port = free_port()?;
+            let port = lasting_port()?;
             match Self::launch(janitor, &home, port).await {
                 Ok(process) => return Ok(Self { process, port, password }),
                 Err(SandboxError::Ended { log, .. }) if log.contains("Address already in use") => {}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::{Mutex, OnceCell};
-use vpn_core::sandbox::{Janitor, Process, SandboxError, StopSignal, free_port, random_hex};
+use vpn_core::sandbox::{Janitor, Process, SandboxError, StopSignal, lasting_port, random_hex};
 
 use super::{Home, janitor};
 use crate::PATIENCE;
@@ -46,7 +46,7 @@ impl Postgres {
             .run(janitor)
             .await?;
         for _ in 0..5 {
-            let port = free_port()?;
+            let port = lasting_port()?;
             match Self::launch(janitor, &programs, &home, port).await {
                 Ok(process) => {
                     let (process, janitor) = (Mutex::new(Some(process)), janitor.clone());

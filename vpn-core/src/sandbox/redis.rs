@@ -10,9 +10,10 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 use super::error::SandboxError;
-use super::files::{free_port, make_directory, random_hex, write};
+use super::files::{make_directory, random_hex, write};
 use super::janitor::Janitor;
 use super::log::{Log, tail};
+use super::ports::lasting_port;
 use super::process::{Launch, Process};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -44,7 +45,7 @@ impl Redis {
         let password = random_hex(16)?;
         for _ in 0..5 {
             let redis = Self {
-                port: free_port()?,
+                port: lasting_port()?,
                 password: password.clone(),
                 directory: directory.to_owned(),
                 janitor: janitor.clone(),

@@ -11,8 +11,9 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 use crate::sandbox::error::SandboxError;
-use crate::sandbox::files::{free_port, make_directory, read_number, write};
+use crate::sandbox::files::{make_directory, read_number, write};
 use crate::sandbox::janitor::Janitor;
+use crate::sandbox::ports::lasting_port;
 use crate::sandbox::process::{Launch, Process};
 
 /// Where sshd, started by root, shuts in the part of it that talks to strangers. Debian's service
@@ -41,7 +42,7 @@ impl Sshd {
         for _ in 0..5 {
             let port = match preferred.take() {
                 Some(port) => port,
-                None => free_port()?,
+                None => lasting_port()?,
             };
             let sshd =
                 Self { port, directory: directory.to_owned(), janitor: janitor.clone(), process: Mutex::new(None) };

@@ -1,9 +1,11 @@
 //! The services of a sandbox are real, and fail when told to.
 
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use super::{Issue, Outcome, ask, profile};
-use crate::sandbox::{Options, Sandbox, SandboxError, Tunnel, VpnHost};
+use crate::sandbox::{Options, Sandbox, SandboxError, Tunnel, VpnHost, lasting_port};
 
 /// The tunnel of a host. Where there cannot be one, whoever runs the tests has to say so, by setting
 /// `VPN_TESTS_WITHOUT_TUNNEL`: it is never left out in silence.
@@ -23,6 +25,19 @@ async fn redis(url: &str, command: &[&str]) -> redis::RedisResult<String> {
     let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
     let (name, arguments) = command.split_first().unwrap();
     redis::cmd(name).arg(arguments).query_async(&mut connection).await
+}
+
+#[test]
+fn a_lasting_port_is_given_once_and_to_nobody_who_asks_for_any() -> Outcome {
+    let given = (0..250).map(|_| lasting_port()).collect::<Result<Vec<_>, _>>()?;
+    assert_eq!(given.iter().collect::<BTreeSet<_>>().len(), given.len(), "{given:?}");
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
+    let ephemeral: u16 = range.split_whitespace().next().ok_or("a first port")?.parse()?;
+    assert!(given.iter().all(|port| *port < ephemeral), "{given:?}");
+    for port in &given {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, *port))?;
+    }
+    Ok(())
 }
 
 #[tokio::test]
