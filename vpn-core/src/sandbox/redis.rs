@@ -14,9 +14,8 @@ use super::files::{make_directory, random_hex, write};
 use super::janitor::Janitor;
 use super::log::{Log, tail};
 use super::ports::lasting_port;
-use super::process::{Launch, Process};
+use super::process::{Launch, PATIENCE, Process};
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
 
 /// A `redis-server` of our own: loopback only, with a password, append-only file, `noeviction`.

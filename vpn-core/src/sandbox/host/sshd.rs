@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncReadExt;
@@ -14,13 +13,11 @@ use crate::sandbox::error::SandboxError;
 use crate::sandbox::files::{make_directory, read_number, write};
 use crate::sandbox::janitor::Janitor;
 use crate::sandbox::ports::lasting_port;
-use crate::sandbox::process::{Launch, Process};
+use crate::sandbox::process::{Launch, PATIENCE, Process};
 
 /// Where sshd, started by root, shuts in the part of it that talks to strangers. Debian's service
 /// makes it at boot; here there may be no service.
 const PRIVILEGE_SEPARATION: &str = "/run/sshd";
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The sshd of one VPN host. Its directory holds keys, configuration, log and the port.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use super::{Issue, Outcome, ask, profile};
+use crate::sandbox::process::PATIENCE;
 use crate::sandbox::{Options, Sandbox, SandboxError, Tunnel, VpnHost, lasting_port};
 
 /// The tunnel of a host. Where there cannot be one, whoever runs the tests has to say so, by setting
@@ -83,7 +84,7 @@ async fn an_issued_profile_connects_and_carries_a_ping() -> Outcome {
     assert_eq!(tunnel.ping(1).await?.received, 0);
 
     let client = tunnel.connect(profile(&reply))?;
-    client.connected(Duration::from_secs(10)).await?;
+    client.connected(PATIENCE).await?;
     assert_eq!(tunnel.ping(3).await?.received, 3);
     assert!(tunnel.server_log().contains("alice/198.18."));
 
@@ -92,10 +93,10 @@ async fn an_issued_profile_connects_and_carries_a_ping() -> Outcome {
     tunnel.start_openvpn().await?;
     client.stop().await;
     let client = tunnel.connect(profile(&reply))?;
-    client.connected(Duration::from_secs(10)).await?;
+    client.connected(PATIENCE).await?;
     assert_eq!(tunnel.ping(1).await?.received, 1);
     sandbox.stop().await?;
-    assert!(client.ended(Duration::from_secs(5)).await.is_some());
+    assert!(client.ended(PATIENCE).await.is_some());
     Ok(())
 }
 
@@ -109,7 +110,7 @@ async fn two_hosts_and_two_sandboxes_do_not_meet() -> Outcome {
         let reply = ask(host, &host.host_key, &Issue::new()?.request())?;
         if let Some(tunnel) = tunnel(host) {
             let client = tunnel.connect(profile(&reply))?;
-            client.connected(Duration::from_secs(10)).await?;
+            client.connected(PATIENCE).await?;
             remotes.push(tunnel.remote);
             client.stop().await;
         }
