@@ -13,7 +13,7 @@ use vpn_examples::Api;
 
 use crate::report::Report;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Platform {
     pub(crate) url: String,
@@ -64,10 +64,12 @@ impl Platform {
         self.worker.lock().await.id()
     }
 
-    /// Kills the worker, as a crash or the kernel's memory killer would.
+    /// Kills the worker, as a crash or the kernel's memory killer would, and waits for its end.
     pub(crate) async fn kill_worker(&self, sandbox: &Sandbox) -> Result<()> {
-        let id = self.worker_id().await.to_string();
-        Launch::new("kill")?.args(["-KILL", &id]).run(sandbox.janitor()).await?;
+        // Kept, so that it is not replaced before its end was seen here.
+        let worker = self.worker.lock().await;
+        Launch::new("kill")?.args(["-KILL", &worker.id().to_string()]).run(sandbox.janitor()).await?;
+        worker.ended(PATIENCE).await.context("the worker outlives SIGKILL")?;
         Ok(())
     }
 
