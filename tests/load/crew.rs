@@ -23,7 +23,7 @@ use vpn_core::{
 };
 use vpn_examples::Api;
 use vpn_tests::{
-    Db,
+    Db, PATIENCE,
     platform::{PROFILE_KEY, caller, vault},
     programs::built,
 };
@@ -254,7 +254,7 @@ async fn until_ready(url: &str) -> Result<()> {
     loop {
         match reqwest::get(format!("{url}/readyz")).await {
             Ok(answer) if answer.status().is_success() => return Ok(()),
-            other if begun.elapsed() > Duration::from_secs(30) => bail!("the server is not ready: {other:?}"),
+            other if begun.elapsed() > PATIENCE => bail!("the server is not ready: {other:?}"),
             _ => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
