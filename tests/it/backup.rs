@@ -22,7 +22,7 @@ use vpn_tests::{Database, Db, World, failure, on_every_database, platform::calle
 on_every_database!(
     a_backup_restored_into_any_database_has_every_row_as_it_was,
     a_backup_is_of_one_instant_though_others_write,
-    tokens_are_revoked_unless_they_are_kept,
+    tokens_and_requests_end_unless_they_are_kept,
 );
 
 fn vault(digits: &str) -> Result<Vault> {
@@ -111,7 +111,7 @@ async fn populate(world: &World, vault: &Vault) -> Result<()> {
     Ok(())
 }
 
-async fn approval(world: &World, client: ClientId, state: ApprovalState, by: Option<&str>) -> Result<()> {
+async fn approval(world: &World, client: ClientId, state: ApprovalState, by: Option<&str>) -> Result<ApprovalId> {
     let mut tx = world.store().begin().await?;
     let new = Approval {
         id: ApprovalId::generate(&world.ambient),
@@ -139,7 +139,7 @@ async fn approval(world: &World, client: ClientId, state: ApprovalState, by: Opt
     let read = read.context("an approval")?;
     ensure!((read.stored, read.credential, &read.input) == (state, new.credential, &new.input), "{read:?}");
     tx.commit(told(), []).await?;
-    Ok(())
+    Ok(new.id)
 }
 
 /// A provision that was canceled before it ran, or after an attempt.
@@ -241,8 +241,9 @@ async fn a_backup_is_of_one_instant_though_others_write(world: World) -> Result<
     Ok(())
 }
 
-async fn tokens_are_revoked_unless_they_are_kept(world: World) -> Result<()> {
+async fn tokens_and_requests_end_unless_they_are_kept(world: World) -> Result<()> {
     let desk = Desk::new()?;
+    let asked = approval(&world, world.client().await?.id, ApprovalState::Pending, None).await?;
     let (valid, ended) = (token(&world, false).await?, token(&world, true).await?);
     backup::write_file(world.store(), &desk.file("backup")).await?;
     for keep_tokens in [false, true] {
@@ -254,6 +255,13 @@ async fn tokens_are_revoked_unless_they_are_kept(world: World) -> Result<()> {
             let (found, _) = target.store.read().await?.token(id).await?;
             assert_eq!(found.context("the token")?.revoked_at.is_some(), is_revoked);
         }
+        let request = target.store.read().await?.approval(asked).await?.0.context("the request")?;
+        assert_eq!(request.stored, if keep_tokens { ApprovalState::Pending } else { ApprovalState::Expired });
+        let filter = AuditFilter { action: Some("approval.expired".into()), ..AuditFilter::default() };
+        let told = target.store.read().await?.audit_page(&filter, &PageRequest::first(1)).await?.items;
+        let reasons: Vec<_> = told.iter().map(|entry| entry.detail()["reason"].clone()).collect();
+        assert_eq!(reasons, if keep_tokens { vec![] } else { vec!["the database was restored"] });
+        verify_audit_log(&target.store).await?;
     }
     Ok(())
 }

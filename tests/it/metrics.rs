@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use tokio::process::{Child, Command};
 use vpn_core::{
-    domain::{JobKind, JobState},
+    domain::{GivenUp, JobKind, JobState},
     store::JobTally,
 };
 use vpn_tests::{
@@ -154,7 +154,7 @@ async fn a_real_server_tells_what_is_in_the_database() -> Result<()> {
     let server = Server::start(&test, &test.db.url, 200).await?;
     let empty = Page::read(&server.scrape().await?)?;
     assert_eq!(empty.value(r#"vpn_jobs_total{kind="provision",outcome="succeeded"}"#)?, 0);
-    ensure!(!empty.series.keys().any(|series| series.contains("server=\"vpn1\"") && series.contains("_up")));
+    ensure!(!empty.series.contains_key(r#"vpn_ssh_host_up{server="vpn1"}"#), "nobody has looked");
 
     let worker = test.worker()?;
     let client = test.active().await?;
@@ -226,7 +226,7 @@ async fn while_the_database_is_away_there_are_no_metrics() -> Result<()> {
     Ok(())
 }
 
-on_every_database!(jobs_are_counted_by_kind_state_and_duration);
+on_every_database!(jobs_are_counted_by_kind_state_and_duration, revocations_that_nobody_works_on_are_counted);
 
 async fn jobs_are_counted_by_kind_state_and_duration(world: World) -> Result<()> {
     ensure!(world.store().read().await?.job_tallies().await?.is_empty());
@@ -259,5 +259,27 @@ async fn jobs_are_counted_by_kind_state_and_duration(world: World) -> Result<()>
         }
     }
     ensure!(tallies.len() == 4, "nothing else is there: {tallies:?}");
+    Ok(())
+}
+
+async fn revocations_that_nobody_works_on_are_counted(world: World) -> Result<()> {
+    let server = world.server().await?.id;
+    let counted = async || world.store().read().await?.revocations_given_up().await;
+    let (first, second) = (world.client_on(server).await?.id, world.client_on(server).await?.id);
+    world.active().await?;
+    world.revoked().await?;
+    assert_eq!(counted().await?, []);
+    for client in [first, second] {
+        world.request_revocation(client).await?;
+        let (job, fence) = world.claim(&world.job(client, JobKind::Revoke).await?, Duration::from_secs(30)).await?;
+        assert!(!counted().await?.iter().any(|(_, given_up)| given_up.count > 1), "one is worked on");
+        let mut tx = world.store().begin().await?;
+        tx.fail_job(&job, &vpn_tests::failure(), &fence).await?;
+        tx.commit(told(), []).await?;
+    }
+    let since = world.reload(first).await?.revocation.context("asked for")?.at;
+    assert_eq!(counted().await?, [(server, GivenUp { count: 2, since })]);
+    world.job(second, JobKind::Revoke).await?;
+    assert_eq!(counted().await?, [(server, GivenUp { count: 1, since })], "the other is asked for again");
     Ok(())
 }

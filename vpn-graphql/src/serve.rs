@@ -113,6 +113,8 @@ mod tests {
 
     const WAIT: Duration = Duration::from_millis(100);
     const WAITS: Waits = Waits { head: WAIT, write: WAIT };
+    /// What is not closed by then never is.
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     fn served(router: Router) -> WithPeer {
         WithPeer { peer: Peer(([127, 0, 0, 1], 1).into()), routes: TowerToHyperService::new(router) }
@@ -124,7 +126,7 @@ mod tests {
         spawn(ours, served(Router::new().route("/", get(|| async { "here" }))), &Lifetime::default(), WAITS);
         peer.write_all(request).await.expect("sent");
         let mut heard = Vec::new();
-        timeout(10 * WAIT, peer.read_to_end(&mut heard)).await.expect("closed in time").expect("heard");
+        timeout(PATIENCE, peer.read_to_end(&mut heard)).await.expect("closed in time").expect("heard");
         String::from_utf8(heard).expect("text")
     }
 
@@ -145,7 +147,7 @@ mod tests {
         peer.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");
         // Nothing is left of it, though the peer is still there and the answer has no end.
         lifetime.open.close();
-        timeout(20 * WAIT, lifetime.open.wait()).await.expect("given up in time");
+        timeout(PATIENCE, lifetime.open.wait()).await.expect("given up in time");
         let mut heard = Vec::new();
         peer.read_to_end(&mut heard).await.expect("heard");
         assert!(heard.len() <= 4096, "{} bytes", heard.len());

@@ -132,6 +132,13 @@ crl_text() {
   openssl crl -in "$state/pub/crl.pem" -noout -text
 }
 
+# at SECONDS COMMAND...: with this clock for who makes the list, and looks at it.
+at() {
+  # shellcheck disable=SC2016 # for perl
+  printf 'package Clock; BEGIN { *CORE::GLOBAL::time = sub () { $ENV{CLOCK} } } 1;\n' >"$BATS_TEST_TMPDIR/Clock.pm"
+  CLOCK=$1 PERL5OPT="-I$BATS_TEST_TMPDIR -MClock" "${@:2}"
+}
+
 # "openssl crl" ends with 0 when the signature is wrong: its message tells.
 crl_verifies() {
   openssl crl -in "$state/pub/crl.pem" -CAfile "$state/ca/ca.crt" -noout 2>&1 | grep -q 'verify OK'

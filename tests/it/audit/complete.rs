@@ -14,8 +14,8 @@ use vpn_core::{
     queue::Bell,
     sandbox::random_hex,
     service::{
-        CreateClient, CreateProfileLink, CreateToken, ProvisionClient, RegisterServer, RetryJob, RevokeClient,
-        TwoPersonRule,
+        CreateClient, CreateProfileLink, CreateToken, MoveServer, ProvisionClient, RegisterServer, RetryJob,
+        RevokeClient, TwoPersonRule,
     },
     store::{AuditFilter, Looked, PageRequest},
 };
@@ -173,6 +173,12 @@ async fn act_on_server(test: &TestPlatform, mutation: &str) -> Result<Action> {
             let fingerprint = vpn_core::host::fingerprint(shown)?;
             platform.pin_host_key(admin, &server.id.to_string(), &fingerprint).await?;
             Action::HostKeyPinned
+        }
+        "moveServer" => {
+            let server_id = spare(test, "moved", Some(HOST_KEY)).await?.id.to_string();
+            let moved = MoveServer { server_id, host: Some("vpn3.example.org".into()), ..MoveServer::default() };
+            platform.move_server(admin, moved).await?;
+            Action::ServerMoved
         }
         "confirmConfiguration" => {
             let server = spare(test, "confirmed", Some(HOST_KEY)).await?;

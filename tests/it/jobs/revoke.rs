@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use vpn_core::{
     audit::AuditEntry,
-    domain::{Claim, Client, ClientId, ClientStatus, JobState},
+    domain::{Claim, Client, ClientId, ClientStatus, JobState, WarningCode},
     error::{Error, RejectionCode},
     host::Fault,
     service::{RetryJob, RevokeClient},
@@ -100,12 +100,17 @@ async fn a_failed_revocation_is_asked_for_anew_and_an_old_key_gives_the_old_answ
     }
     let worker = test.worker()?;
     assert_eq!(test.finished(first).await?.state, JobState::Failed);
+    let warned = async || Ok::<_, Error>(test.platform.health(&test.admin).await?.warnings);
+    let warnings = warned().await?;
+    assert_eq!(warnings.iter().map(|it| it.code).collect::<Vec<_>>(), [WarningCode::RevocationsGivenUp]);
+    assert!(warnings[0].message.contains("a revocation on `vpn1`") && warnings[0].message.contains("retry"));
     for key in ["first", "second"] {
         assert_eq!(ask(key).await?, first, "{key}");
     }
     let anew = ask("third").await?;
     assert_ne!(anew, first);
     test.succeeded(anew).await?;
+    assert_eq!(warned().await?, []);
     // The failed one is not tried again where there is nothing left to do, nor one that did not fail.
     for (job, why) in [(first, "revoked already"), (anew, "only a failed job")] {
         let input = RetryJob { job_id: job.to_string(), idempotency_key: None };

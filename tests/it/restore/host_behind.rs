@@ -1,9 +1,14 @@
 //! The other way round: the host was set back, and the database was not.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use anyhow::{Result, ensure};
-use vpn_core::{domain::ClientStatus, reconcile::Act};
+use anyhow::{Context as _, Result, ensure};
+use vpn_core::{
+    domain::{ClientStatus, Contact, ServerState},
+    reconcile::Act,
+    sandbox::VpnHost,
+    service::MoveServer,
+};
 use vpn_tests::{Database, TestPlatform, hosts, level::acts};
 
 use super::{in_the_crl, reconciled};
@@ -47,5 +52,51 @@ async fn revocations_that_the_host_forgot_are_repeated_and_the_rest_is_shown() -
     assert!(in_the_crl(&host, &later).await?);
     worker.drain().await?;
     assert_eq!(acts(&test.plan(false).await?), []);
+    test.check().await
+}
+
+/// Lets the platform's key for one host log in on another one, as `install.sh` would.
+fn authorize(from: &VpnHost, to: &VpnHost) -> Result<()> {
+    let keys = |host: &VpnHost| host.state.with_file_name("ssh").join("authorized_keys");
+    let (theirs, ours) = (std::fs::read_to_string(keys(from))?, std::fs::read_to_string(keys(to))?);
+    let key = theirs.rsplit_once("\" ").context("a key behind its command")?.1;
+    let (command, _) = ours.rsplit_once("\" ").context("a command")?;
+    Ok(std::fs::write(keys(to), format!("{ours}{command}\" {key}"))?)
+}
+
+/// There is no backup of it. A new host takes its place, revokes what the old one had issued, and may be retired.
+#[tokio::test]
+async fn a_host_that_is_gone_is_replaced_and_its_clients_are_revoked_on_the_new_one() -> Result<()> {
+    let (gone, new) = (hosts::private().await?, hosts::private().await?);
+    let (old, host) = (gone.host()?, new.host()?);
+    let test = TestPlatform::with_host(Database::Sqlite, old, old.port, &old.host_key).await?;
+    let id = test.server.id.to_string();
+    let worker = test.worker()?;
+    let (client, other) = (test.active().await?, test.active().await?);
+    authorize(old, host)?;
+    gone.stop().await?;
+
+    let port = Some(host.port.into());
+    test.platform.move_server(&test.admin, MoveServer { server_id: id.clone(), port, ..MoveServer::default() }).await?;
+    let watching = test.watching(Duration::from_millis(200), None)?;
+    let key = |it: &Contact| it.presented_key.as_deref() == Some(&host.host_key);
+    let shown = test.noted(test.server.id, "a worker has seen its key", key).await?;
+    drop(watching);
+    let fingerprint = shown.presented_fingerprint().context("a fingerprint")?;
+    test.platform.pin_host_key(&test.admin, &id, &fingerprint).await?;
+
+    for client in [&client, &other] {
+        let job = test.revoke(client.id).await?.job;
+        test.succeeded(job.id).await?;
+        ensure!(in_the_crl(&new, client).await?);
+    }
+    let next = test.active().await?;
+    assert_eq!(test.reload(next.id).await?.status(), ClientStatus::Active, "it serves new clients");
+    let job = test.revoke(next.id).await?.job;
+    test.succeeded(job.id).await?;
+    worker.drain().await?;
+    assert_eq!(acts(&test.plan(false).await?), []);
+    let retired = test.platform.retire_server(&test.admin, &id).await?;
+    assert_eq!(retired.state, ServerState::Retired);
     test.check().await
 }

@@ -4,7 +4,10 @@ use anyhow::Result;
 use vpn_core::{
     domain::{Caller, Permission, Role, Scope, Scopes, TokenId},
     error::Error,
-    service::{CreateClient, CreateProfileLink, CreateToken, ProvisionClient, RegisterServer, RetryJob, RevokeClient},
+    service::{
+        CreateClient, CreateProfileLink, CreateToken, MoveServer, ProvisionClient, RegisterServer, RetryJob,
+        RevokeClient,
+    },
     store::{AuditFilter, ClientFilter, JobFilter, PageRequest, TokenFilter},
 };
 use vpn_tests::{Database, TestPlatform, platform::caller};
@@ -74,6 +77,7 @@ async fn ask_everything(test: &TestPlatform, caller: &Caller) -> Vec<(&'static s
         ("confirm_configuration", P::ManageServers, platform.confirm_configuration(caller, "x", "x").await.map(drop)),
         ("clients_by_name", P::ReadClients, platform.clients_by_name(caller, test.server.id, &[]).await.map(drop)),
         ("pin_host_key", P::ManageServers, platform.pin_host_key(caller, "x", "x").await.map(drop)),
+        ("move_server", P::ManageServers, platform.move_server(caller, MoveServer::default()).await.map(drop)),
         ("disable_server", P::ManageServers, platform.disable_server(caller, "x").await.map(drop)),
         ("enable_server", P::ManageServers, platform.enable_server(caller, "x").await.map(drop)),
         ("retire_server", P::ManageServers, platform.retire_server(caller, "x").await.map(drop)),

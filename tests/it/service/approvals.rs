@@ -11,8 +11,8 @@ use vpn_core::{
     host::Fault,
     secrecy::ExposeSecret as _,
     service::{
-        Awaited, CreateClient, CreateToken, Platform, ProvisionClient, RegisterServer, RetryJob, RevokeClient,
-        SeenApproval, TwoPersonRule,
+        Awaited, CreateClient, CreateToken, MoveServer, Platform, ProvisionClient, RegisterServer, RetryJob,
+        RevokeClient, SeenApproval, TwoPersonRule,
     },
     store::{ApprovalFilter, AuditFilter, Looked, PageRequest},
 };
@@ -244,6 +244,10 @@ async fn asked(test: &TestPlatform, ruled: &Platform, operation: Operation) -> R
             tx.commit(vpn_tests::told(), []).await?;
             let fingerprint = vpn_core::host::fingerprint(&shown)?;
             awaited(ruled.pin_host_key(ada, &server.id.to_string(), &fingerprint).await)
+        }
+        Operation::MoveServer => {
+            let (server_id, host) = (spare(key).await?.id.to_string(), Some("vpn3.example.org".to_owned()));
+            awaited(ruled.move_server(ada, MoveServer { server_id, host, ..MoveServer::default() }).await)
         }
         Operation::ConfirmConfiguration => {
             let id = spare(key).await?.id;

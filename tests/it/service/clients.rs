@@ -26,7 +26,7 @@ async fn a_bad_name_is_rejected_and_nothing_is_stored(test: TestPlatform) -> Res
     let long = "x".repeat(65);
     for name in [
         "", "-a", "_a", "a b", "a/../b", "a:b", "a\n", "a\0b", "ünï", "$(id)", &long, "DEFAULT", "Default", "server",
-        "SERVER",
+        "SERVER", "UNDEF", "undef",
     ] {
         let no = rejection(test.platform.create_client(&test.admin, create(&test, name)).await);
         assert_eq!((no.code, no.field), (Code::Invalid, Some("name")), "{name:?}");

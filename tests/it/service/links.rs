@@ -4,17 +4,21 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use vpn_core::{
-    domain::{ClientId, LinkId, RequestId},
-    error::RejectionCode as Code,
+    domain::{ClientId, LinkId, RequestId, Role, Scopes},
+    error::{Error, RejectionCode as Code},
     secrecy::ExposeSecret as _,
-    service::{CreateProfileLink, Delivered, Policy, Taken},
+    service::{CreateProfileLink, CreateToken, Delivered, Policy, Taken},
     store::{AuditFilter, NewLink, PageRequest},
 };
 use vpn_tests::{Database, TestPlatform, whole_on_every_database};
 
 use super::{code, rejection};
 
-whole_on_every_database!(a_link_gives_the_profile_once, a_link_ends_with_what_it_leads_to,);
+whole_on_every_database!(
+    a_link_gives_the_profile_once,
+    a_link_ends_with_what_it_leads_to,
+    a_link_ends_when_a_token_of_its_maker_is_revoked,
+);
 
 fn ask(client: ClientId) -> CreateProfileLink {
     CreateProfileLink { client_id: client.to_string(), valid_for_minutes: 60 }
@@ -80,6 +84,29 @@ async fn a_link_ends_with_what_it_leads_to(test: TestPlatform) -> Result<()> {
     test.revoke(revoked.id).await?;
     ensure!(open(&test, &secret).await?.is_none());
     assert_eq!(refusals(&test).await?, ["profile gone", "profile gone"]);
+    worker.drain().await?;
+    test.check().await
+}
+
+/// Whoever had stolen the token may have made links before it was missed.
+async fn a_link_ends_when_a_token_of_its_maker_is_revoked(test: TestPlatform) -> Result<()> {
+    let worker = test.worker()?;
+    let token = async |principal: &str| {
+        let (principal, scopes) = (principal.to_owned(), Scopes::ALL);
+        let input = CreateToken { principal, role: Role::Operator, scopes, valid_for_days: 1 };
+        Ok::<_, Error>(test.platform.create_token(&test.admin, input).await?.token.id.to_string())
+    };
+    let (hers, his, client) = (token("ada").await?, token("bob").await?, test.active().await?);
+    let (first, second) = (link(&test, client.id).await?, link(&test, client.id).await?);
+    test.platform.revoke_token(&test.admin, &hers).await?;
+    ensure!(open(&test, &first).await?.is_none() && open(&test, &second).await?.is_none());
+    assert_eq!(refusals(&test).await?, ["token revoked", "token revoked"]);
+    let mut later = String::new();
+    for _ in 0..5 {
+        later = link(&test, client.id).await.context("those are none of the five that may be open")?;
+    }
+    test.platform.revoke_token(&test.admin, &his).await?;
+    ensure!(open(&test, &later).await?.is_some(), "that token was somebody else's");
     worker.drain().await?;
     test.check().await
 }

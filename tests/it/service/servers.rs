@@ -8,7 +8,7 @@ use vpn_core::{
     domain::{ClientStatus, Contact, JobKind, Server, ServerState},
     error::{Error, RejectionCode},
     host::Hosts,
-    service::{CreateClient, RegisterServer, RetryJob},
+    service::{CreateClient, MoveServer, RegisterServer, RetryJob},
     watch::{WatchPolicy, Watcher},
 };
 use vpn_tests::{Database, TestPlatform, World, eventually, hosts, on_every_database};
@@ -76,6 +76,44 @@ async fn a_key_is_pinned_only_after_somebody_has_compared_it() -> Result<()> {
     Ok(())
 }
 
+/// Where it answers now, another machine is not spoken to.
+#[tokio::test]
+async fn a_server_that_moved_is_reached_there_and_has_to_show_its_key() -> Result<()> {
+    let test = TestPlatform::on(Database::Sqlite).await?;
+    let (platform, admin, was) = (&test.platform, &test.admin, &test.server.address);
+    let worker = test.worker()?;
+    let to = |host: Option<&str>, port: Option<u16>| MoveServer {
+        server_id: test.server.id.to_string(),
+        host: host.map(str::to_owned),
+        port: port.map(i32::from),
+        user: None,
+    };
+    for (bad, field) in [(to(Some("-x"), None), "host"), (to(None, Some(0)), "port")] {
+        let refused = rejection(platform.move_server(admin, bad).await);
+        assert_eq!((refused.code, refused.field), (RejectionCode::Invalid, Some(field)));
+    }
+    let job = test.provision(test.client().await?.id).await?.job;
+    test.succeeded(job.id).await?;
+
+    let other = hosts::private().await?;
+    let moved = platform.move_server(admin, to(None, Some(other.host()?.port))).await?;
+    assert_eq!((moved.address.host(), moved.address.port()), (was.host(), other.host()?.port));
+    assert_eq!((moved.state, &moved.host_key), (ServerState::Active, &test.server.host_key));
+    let job = test.provision(test.client().await?.id).await?.job;
+    let failure = test.finished(job.id).await?.failure.context("why")?;
+    assert_eq!(failure.code, "HOST_KEY_MISMATCH", "a connection to where it was is not used any more");
+
+    let back = platform.move_server(admin, to(Some(was.host()), Some(was.port()))).await?;
+    assert_eq!(&back.address, was);
+    let head = test.db.store.read().await?.audit_head().await?.seq;
+    assert_eq!(platform.move_server(admin, to(None, None)).await?, back, "a repeat changes nothing");
+    assert_eq!(test.db.store.read().await?.audit_head().await?.seq, head);
+    let again = RetryJob { job_id: job.id.to_string(), idempotency_key: None };
+    test.succeeded(platform.retry_job(admin, again).await?.job.id).await?;
+    worker.drain().await?;
+    test.check().await
+}
+
 #[tokio::test]
 async fn a_disabled_server_lets_nobody_in_and_still_shuts_out() -> Result<()> {
     let test = TestPlatform::on(Database::Sqlite).await?;
@@ -115,6 +153,7 @@ async fn a_server_is_retired_once_all_its_clients_are_revoked_and_for_good() -> 
         platform.enable_server(admin, &id).await,
         platform.disable_server(admin, &id).await,
         platform.pin_host_key(admin, &id, "SHA256:x").await,
+        platform.move_server(admin, MoveServer { server_id: id.clone(), port: Some(1), ..MoveServer::default() }).await,
         platform.enable_server(admin, "srv_00000000000000000000000000000000").await,
     ] {
         rejection(refused);

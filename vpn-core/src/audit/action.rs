@@ -89,6 +89,8 @@ pub enum Action {
     ServerRegistered,
     /// The host key that a VPN host has to show was confirmed, or changed.
     HostKeyPinned,
+    /// A VPN host is reached at another address.
+    ServerMoved,
     /// From now on nobody is let in on a VPN host.
     ServerDisabled,
     /// Clients may be let in there again.
@@ -153,6 +155,7 @@ impl Action {
             Self::AuditErased,
             Self::ServerRegistered,
             Self::HostKeyPinned,
+            Self::ServerMoved,
             Self::ServerDisabled,
             Self::ServerEnabled,
             Self::ServerRetired,
@@ -189,6 +192,7 @@ impl Action {
             Self::AuditErased => "values were erased that stood beside the log; their commitments stay in it",
             Self::ServerRegistered => "a VPN host was made known, with this host key",
             Self::HostKeyPinned => "the key that a VPN host has to show was confirmed, or changed",
+            Self::ServerMoved => "a VPN host is reached at another address; it has to show the same host key",
             Self::ServerDisabled => "nobody is let in on this VPN host any more, for now",
             Self::ServerEnabled => "clients may be let in there again",
             Self::ServerRetired => "a VPN host is gone, for good",
@@ -202,7 +206,8 @@ impl Action {
             Self::ProfileDelivered => "a profile was handed out; the platform no longer has it",
             Self::LinkCreated => "a link to a profile was made; with it, it can be taken without a token",
             Self::LinkRefused => {
-                "somebody tried a link that opens nothing: unknown, used, expired, or its profile is gone"
+                "somebody tried a link that opens nothing: unknown, used, expired, a token of who made it was revoked \
+                 since, or its profile is gone"
             }
             Self::TokenCreated => "a token was made",
             Self::TokenRevoked => "a token was ended",
@@ -228,6 +233,7 @@ impl Action {
             Self::AuditErased => "audit.erased",
             Self::ServerRegistered => "server.registered",
             Self::HostKeyPinned => "server.key_pinned",
+            Self::ServerMoved => "server.moved",
             Self::ServerDisabled => "server.disabled",
             Self::ServerEnabled => "server.enabled",
             Self::ServerRetired => "server.retired",

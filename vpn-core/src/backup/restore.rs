@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     audit::{Action, Entry, Seal, Verifier},
-    domain::{Caller, TokenId},
+    domain::{ApprovalId, Caller, TokenId},
     store::{Row, Store, StoreError, Table, Tx},
     vault::Vault,
 };
@@ -26,7 +26,8 @@ pub struct Restore<'a> {
     pub vault: &'a Vault,
     /// Restore although the profiles need another key than the configured one.
     pub give_up_profiles: bool,
-    /// Leave tokens valid. One that was revoked after the backup is valid again, then.
+    /// Leave tokens valid, and requests that wait for approval. A token that was revoked after the backup is valid
+    /// again, then, and a request that was denied can be approved.
     pub keep_tokens: bool,
 }
 
@@ -66,6 +67,7 @@ pub async fn restore(store: &Store, path: &Path, how: &Restore<'_>) -> Result<Re
         verifier: Verifier::default(),
         seals: Vec::new(),
         tokens: Vec::new(),
+        approvals: Vec::new(),
         clients: 0,
         servers: Vec::new(),
     };
@@ -132,6 +134,7 @@ struct Replay {
     verifier: Verifier,
     seals: Vec<Seal>,
     tokens: Vec<TokenId>,
+    approvals: Vec<ApprovalId>,
     clients: u64,
     servers: Vec<String>,
 }
@@ -173,7 +176,13 @@ impl Replay {
                 }
                 self.tx.replay_token(row).await?;
             }
-            Table::Approvals => self.tx.replay_approval(row).await?,
+            Table::Approvals => {
+                if row.is_pending() {
+                    let id = row.id().parse();
+                    self.approvals.push(id.map_err(|_| BackupError::damaged(line, "has an approval without an id"))?);
+                }
+                self.tx.replay_approval(row).await?;
+            }
             Table::AuditValues => {
                 if !row.is_what_was_committed_to() {
                     return Err(BackupError::damaged(line, "is not what the audit log has a commitment to"));
@@ -212,22 +221,33 @@ impl Replay {
         Ok(())
     }
 
-    /// Checks the chain, ends the tokens, and commits it all with the entry that tells of it.
+    /// Tokens that may have been revoked since the backup, and requests that may have been denied.
+    async fn end_what_was_open(&mut self, caller: &Caller) -> Result<(Vec<Entry>, u64), StoreError> {
+        const REASON: &str = "the database was restored";
+        let mut ended = Vec::new();
+        for id in std::mem::take(&mut self.tokens) {
+            self.tx.revoke_token(id, caller.principal.as_str()).await?;
+            let entry = Entry::by(caller, Action::TokenRevoked).with("tokenId", id.to_string());
+            ended.push(entry.with("reason", REASON));
+        }
+        let tokens = u64::try_from(ended.len()).unwrap_or(u64::MAX);
+        for id in std::mem::take(&mut self.approvals) {
+            self.tx.expire_approval(id).await?;
+            let asked = self.tx.approval(id).await?.0;
+            ended.extend(asked.map(|asked| Entry::expired(&asked).with("reason", REASON)));
+        }
+        Ok((ended, tokens))
+    }
+
+    /// Checks the chain, ends tokens and requests, and commits it all with the entry that tells of it.
     async fn finish(mut self, header: Header, end: &End, how: &Restore<'_>) -> Result<Restored, BackupError> {
         self.end_chapter().await?;
         let mut head = [0; 32];
         hex::decode_to_slice(&header.head.hash, &mut head)
             .map_err(|_| BackupError::damaged(1, "has a head that is no hash"))?;
         self.verifier.finish(header.head.seq, &head)?;
-        let mut ended = Vec::new();
-        if !how.keep_tokens {
-            for id in self.tokens {
-                self.tx.revoke_token(id, how.caller.principal.as_str()).await?;
-                let entry = Entry::by(how.caller, Action::TokenRevoked).with("tokenId", id.to_string());
-                ended.push(entry.with("reason", "the database was restored"));
-            }
-        }
-        let tokens_revoked = u64::try_from(ended.len()).unwrap_or(u64::MAX);
+        let (ended, tokens_revoked) =
+            if how.keep_tokens { (Vec::new(), 0) } else { self.end_what_was_open(how.caller).await? };
         let entry = Entry::by(how.caller, Action::DatabaseRestored)
             .with("takenAt", header.taken_at.as_str())
             .with("database", header.database.as_str())

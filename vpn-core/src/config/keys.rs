@@ -82,7 +82,7 @@ pub const KEYS: &[Key] = &[
     key(
         "two_person",
         "server",
-        "mutations that need a second person, separated by commas: any of `registerServer, pinHostKey, confirmConfiguration, disableServer, enableServer, retireServer, createClient, provisionClient, revokeClient, retryJob, createToken`; none",
+        "mutations that need a second person, separated by commas: any of `registerServer, pinHostKey, moveServer, confirmConfiguration, disableServer, enableServer, retireServer, createClient, provisionClient, revokeClient, retryJob, createToken`; none",
     ),
     key("approval_hours", "server", "how long a request waits for the second person, in hours, 1 to 720; `24`"),
     key("drain_seconds", "both", "how long a stopping process waits for what it has begun; `30`"),

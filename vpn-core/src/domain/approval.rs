@@ -14,6 +14,8 @@ pub enum Operation {
     RegisterServer,
     /// The host key of a VPN host is confirmed, or changed.
     PinHostKey,
+    /// A VPN host is reached at another address.
+    MoveServer,
     /// OpenVPN's configuration on a VPN host is confirmed.
     ConfirmConfiguration,
     /// Nobody is let in on a VPN host any more, for now.
@@ -36,9 +38,10 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::RegisterServer,
         Self::PinHostKey,
+        Self::MoveServer,
         Self::ConfirmConfiguration,
         Self::DisableServer,
         Self::EnableServer,
@@ -56,6 +59,7 @@ impl Operation {
         match self {
             Self::RegisterServer => "registerServer",
             Self::PinHostKey => "pinHostKey",
+            Self::MoveServer => "moveServer",
             Self::ConfirmConfiguration => "confirmConfiguration",
             Self::DisableServer => "disableServer",
             Self::EnableServer => "enableServer",
@@ -80,6 +84,7 @@ impl Operation {
         match self {
             Self::RegisterServer => Permission::RegisterServer,
             Self::PinHostKey
+            | Self::MoveServer
             | Self::ConfirmConfiguration
             | Self::DisableServer
             | Self::EnableServer

@@ -58,7 +58,12 @@ pub struct HostFacts {
     pub ca_sha256: String,
     /// The number of the CRL in force.
     pub crl_number: u64,
-    /// When that CRL ends, in seconds since the epoch. OpenVPN refuses everybody from then on.
+    /// Since when that CRL has been valid, by the host's clock, in seconds since the epoch; a host whose scripts are
+    /// older does not say.
+    #[serde(default)]
+    pub crl_this_update: Option<i64>,
+    /// When that CRL ends, in seconds since the epoch. OpenVPN refuses everybody from then on. A host whose clock was
+    /// ahead when it made the list, so that it is not valid yet, says 0.
     pub crl_next_update: i64,
     /// When the CA's certificate ends, in seconds since the epoch; a host whose scripts are older does not say.
     #[serde(default)]
@@ -73,10 +78,13 @@ pub struct HostFacts {
 }
 
 impl HostFacts {
-    /// The CRL in force. Its number is the time it was made at.
+    /// The CRL in force. Its number is the time it was made at; a higher one where the host's clock was ahead before,
+    /// because numbers rise.
     #[must_use]
     pub fn crl(&self) -> Expiry {
-        let made_at = i64::try_from(self.crl_number).ok().map(Timestamp::from_seconds);
+        let number = i64::try_from(self.crl_number).ok();
+        let made_at = number.map(|number| self.crl_this_update.map_or(number, |at| at.min(number)));
+        let made_at = made_at.map(Timestamp::from_seconds);
         Expiry { of: Perishable::Crl, made_at, ends_at: Timestamp::from_seconds(self.crl_next_update) }
     }
 
@@ -194,6 +202,7 @@ impl std::str::FromStr for Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Stage;
 
     #[test]
     fn a_line_gives_its_session_and_half_a_line_none() {
@@ -213,5 +222,22 @@ mod tests {
         .expect("facts");
         assert_eq!((older.crl_number, older.ca_not_after), (7, None));
         assert_eq!(older.expiries().map(|it| it.of).collect::<Vec<_>>(), [Perishable::Crl]);
+        assert_eq!(older.crl().made_at, Some(Timestamp::from_seconds(7)));
+    }
+
+    #[test]
+    fn a_crl_was_made_when_it_says_though_its_number_is_ahead() {
+        let day = 86_400;
+        let ahead = u64::try_from(29 * day).expect("a number");
+        let facts = HostFacts {
+            crl_number: ahead,
+            crl_this_update: Some(0),
+            crl_next_update: 30 * day,
+            ..HostFacts::default()
+        };
+        let at = |days: i64| facts.crl().stage(Timestamp::from_seconds(days * day));
+        assert_eq!((at(20), at(21), at(30)), (Stage::Fresh, Stage::EndsSoon, Stage::Ended));
+        let not_yet = HostFacts { crl_this_update: Some(29 * day), crl_next_update: 0, ..facts.clone() };
+        assert_eq!(not_yet.crl().stage(Timestamp::from_seconds(day)), Stage::Ended);
     }
 }

@@ -47,7 +47,7 @@ pub struct Expiry {
     pub of: Perishable,
     /// Since when it has been valid; `None` when that is not known.
     pub made_at: Option<Timestamp>,
-    /// When it ends.
+    /// When it ends. That of a list that is not valid yet is [`Expiry::NOT_VALID_YET`].
     pub ends_at: Timestamp,
 }
 
@@ -63,6 +63,10 @@ pub enum Stage {
 }
 
 impl Expiry {
+    /// What a host gives as the end of a list that was made while its clock was ahead, until the clock has come to
+    /// it: OpenVPN refuses everybody, as if the list had ended.
+    pub const NOT_VALID_YET: Timestamp = Timestamp::from_seconds(0);
+
     /// How near the end is.
     #[must_use]
     pub fn stage(&self, now: Timestamp) -> Stage {

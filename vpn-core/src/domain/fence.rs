@@ -13,6 +13,9 @@ impl FencingToken {
     /// Below every token that is handed out: what a client starts with.
     pub const ZERO: Self = Self(0);
 
+    /// The highest that a host may show. Redis hands out what is above it, and counts without loss to 2^53 only.
+    pub const MAX: Self = Self(999_999_999_999_999);
+
     pub(crate) const fn new(token: i64) -> Self {
         Self(token)
     }

@@ -36,7 +36,7 @@ pub use proof::{Claim, Proof};
 pub use record::{HostRecord, RecordState};
 pub(crate) use server::HostKeyLine;
 pub use server::{BadAddress, Server, ServerAddress, ServerState};
-pub use warning::{ClientEnds, EndingSoon, Warning, WarningCode};
+pub use warning::{ClientEnds, EndingSoon, GivenUp, Warning, WarningCode};
 
 /// A value that breaks a rule of the domain. The message says what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,8 +6,9 @@ use super::Invalid;
 
 /// The common name of a client's certificate: `^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`.
 ///
-/// Never `DEFAULT` (OpenVPN's fallback file for client configurations) nor `server`, in any letter
-/// case. OpenVPN's management interface splits on `:`, file names on `/`: neither can be in a name.
+/// Never `DEFAULT` (OpenVPN's fallback file for client configurations), `UNDEF` (what it calls who has
+/// not shown a certificate yet) nor `server`, in any letter case. OpenVPN's management interface splits on
+/// `:`, file names on `/`: neither can be in a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CommonName(String);
 
@@ -31,7 +32,7 @@ impl FromStr for CommonName {
                 "a name has 1 to 64 letters, digits, `-` or `_` (ASCII only), and begins with a letter or digit",
             ));
         }
-        if ["default", "server"].iter().any(|reserved| text.eq_ignore_ascii_case(reserved)) {
+        if ["default", "undef", "server"].iter().any(|reserved| text.eq_ignore_ascii_case(reserved)) {
             return Err(Invalid::new(format!("the name `{text}` is reserved: choose another")));
         }
         Ok(Self(text.to_owned()))
@@ -130,7 +131,7 @@ mod tests {
         let long = "x".repeat(65);
         for bad in [
             "", " ", "-a", "_a", "a b", "a/b", "../a", "a:b", "a.b", "a\n", "a\0", "älice", "a;b", "$(a)", &long,
-            "DEFAULT", "default", "Server", "SERVER",
+            "DEFAULT", "default", "Server", "SERVER", "UNDEF", "undef", "Undef",
         ] {
             assert!(bad.parse::<CommonName>().is_err(), "{bad:?}");
         }

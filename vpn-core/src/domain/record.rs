@@ -58,7 +58,8 @@ impl FromStr for HostRecord {
             "seen" => RecordState::Seen,
             _ => return Err(Invalid::new("a line of the inventory has an unknown state")),
         };
-        let fence = fence.parse().map_err(|_| Invalid::new("a line of the inventory has a fence that is no number"))?;
+        let fence = fence.parse().ok().filter(|fence| (0..=FencingToken::MAX.get()).contains(fence));
+        let fence = fence.ok_or_else(|| Invalid::new("a line of the inventory has a fence that is none"))?;
         let foreign_name = (state == RecordState::Foreign && name != "-").then(|| name.to_owned());
         let owner = match (name, client) {
             (_, "-") if state == RecordState::Foreign => None,
@@ -92,5 +93,9 @@ mod tests {
         for bad in ["", "live", "live x 1 alice cli_1", "gone 41234567890ABCDEF01234567890ABCD 1 - -"] {
             assert!(bad.parse::<HostRecord>().is_err(), "{bad}");
         }
+        for bad in ["-1", "1000000000000000", "x"] {
+            assert!(format!("seen {SERIAL} {bad} - -").parse::<HostRecord>().is_err(), "{bad}");
+        }
+        assert!(format!("seen {SERIAL} 999999999999999 - -").parse::<HostRecord>().is_ok());
     }
 }

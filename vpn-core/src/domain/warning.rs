@@ -1,4 +1,4 @@
-//! What somebody has to look at before it keeps people out: about VPN hosts and what ends on them.
+//! What somebody has to look at before it keeps people out, or lets them in: about VPN hosts and what ends on them.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const UNWATCHED: Duration = Duration::from_hours(48);
 pub enum WarningCode {
     /// The CRL in force ends soon.
     CrlEndsSoon,
-    /// It has ended: OpenVPN refuses everybody.
+    /// It has ended, or is not valid yet: OpenVPN refuses everybody.
     CrlEnded,
     /// Workers could not renew the CRL, when they last tried.
     CrlRenewalFailed,
@@ -33,6 +33,8 @@ pub enum WarningCode {
     HostSilent,
     /// Nobody looks at the host.
     HostUnwatched,
+    /// Revocations were asked for and given up: their clients may still get in.
+    RevocationsGivenUp,
 }
 
 impl WarningCode {
@@ -92,6 +94,15 @@ pub struct EndingSoon {
     pub first: Timestamp,
 }
 
+/// Clients of a server whose revocation was asked for, is not done, and has no job any more that would do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// How many.
+    pub count: u32,
+    /// When the first of them was asked for.
+    pub since: Timestamp,
+}
+
 impl Warning {
     /// What there is to warn of about a server, from what was last seen of it. Nothing about one that is
     /// retired, or that nobody has confirmed yet.
@@ -113,6 +124,10 @@ impl Warning {
         let (name, at) = (&server.name, minute(expiry.ends_at));
         let ends = if stage == Stage::Ended { "ended" } else { "ends" };
         let message = match expiry.of {
+            Perishable::Crl if expiry.ends_at == Expiry::NOT_VALID_YET => format!(
+                "the CRL of `{name}` was made while the clock there was ahead and is not valid yet, and OpenVPN refuses \
+                 everybody: see to the clock, then start vpn-host-crl.service there"
+            ),
             Perishable::Crl => format!(
                 "the CRL of `{name}` {ends} at {at}, and OpenVPN refuses everybody from then on: start vpn-host-crl.service \
                  there, and see why its timer and the workers did not renew the list"
@@ -127,7 +142,8 @@ impl Warning {
             ),
             Perishable::ClientCertificate => return None,
         };
-        Some(Self::new(server, code, Some(expiry.ends_at), message))
+        let ends_at = Some(expiry.ends_at).filter(|at| *at != Expiry::NOT_VALID_YET);
+        Some(Self::new(server, code, ends_at, message))
     }
 
     fn renewal(server: &Server, renewal: &CrlRenewal) -> Option<Self> {
@@ -157,6 +173,23 @@ impl Warning {
         };
         let message = format!("{what}: a certificate is not renewed, so make a new client and revoke the old one");
         Self::new(server, WarningCode::ClientCertificatesEndSoon, Some(soon.first), message)
+    }
+
+    /// That revocations were given up. It names no client: who may see warnings may not see all clients.
+    #[must_use]
+    pub fn given_up(server: &Server, given_up: GivenUp) -> Self {
+        let (name, since) = (&server.name, minute(given_up.since));
+        let what = match given_up.count {
+            1 => {
+                format!("a revocation on `{name}`, asked for at {since}, was given up, and its client may still get in")
+            }
+            count => format!(
+                "{count} revocations on `{name}` were given up, the first asked for at {since}, and their clients may still get in"
+            ),
+        };
+        let message =
+            format!("{what}: see the failed jobs (`vpnctl job list --kind revoke --state failed`) and retry them");
+        Self::new(server, WarningCode::RevocationsGivenUp, None, message)
     }
 
     fn contact(server: &Server, contact: Option<&Contact>, now: Timestamp) -> Option<Self> {
@@ -242,6 +275,15 @@ mod tests {
         ] {
             assert_eq!(codes(&server(), Some(&seen(day * DAY)), day * DAY), told, "day {day}");
         }
+    }
+
+    #[test]
+    fn a_crl_that_is_not_valid_yet_is_told_as_one_that_has_ended() {
+        let mut contact = seen(DAY);
+        contact.facts = contact.facts.map(|facts| HostFacts { crl_next_update: 0, ..facts });
+        let told = Warning::about(&server(), Some(&contact), None, Timestamp::from_seconds(DAY));
+        assert_eq!((told.len(), told[0].code, told[0].ends_at), (1, WarningCode::CrlEnded, None));
+        assert!(told[0].message.contains("not valid yet"), "{}", told[0].message);
     }
 
     #[test]

@@ -54,10 +54,22 @@ pub fn certificate_of_profile(
     })
 }
 
-/// Whether the certificate is valid for as long as was asked. A host that was asked before gives the first
-/// certificate again; one of an older version does so whatever was asked then.
-pub fn check_validity(certificate: &Certificate, days: u16) -> Result<(), CertificateFault> {
+/// Whether the certificate is valid `now`, and for as long as was asked. A host that was asked before gives the
+/// first certificate again; one of an older version does so whatever was asked then.
+pub fn check_validity(certificate: &Certificate, days: u16, now: Timestamp) -> Result<(), CertificateFault> {
     const DAY: Duration = Duration::from_hours(24);
+    /// Two clocks that are set by the network are nearer to each other.
+    const APART: Duration = Duration::from_mins(10);
+    let (from, until) = (certificate.not_before, certificate.not_after);
+    if from.minus(APART) > now || until <= now {
+        return Err(fault(format!(
+            "the certificate is valid from {} to {}, and it is {} here: set the host's clock right, revoke this client and \
+             create a new one",
+            from.to_utc(),
+            until.to_utc(),
+            now.to_utc()
+        )));
+    }
     let valid = certificate.not_after.since(certificate.not_before);
     // The two ends are not taken from one look at the clock, and the first may be set back a little.
     if valid.abs_diff(DAY * u32::from(days)) < DAY / 2 {
@@ -84,4 +96,35 @@ pub(super) fn first_pem(text: &str, label: &str) -> Result<Pem, CertificateFault
         return Err(fault("there is more than one PEM block"));
     }
     Ok(pem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60;
+    const DAY: i64 = 1_440 * MINUTE;
+
+    fn said(from: i64, until: i64, days: u16, now: i64) -> String {
+        let (not_before, not_after) = (Timestamp::from_seconds(from), Timestamp::from_seconds(until));
+        let certificate = Certificate { sha256_fingerprint: String::new(), not_before, not_after };
+        check_validity(&certificate, days, Timestamp::from_seconds(now))
+            .map_or_else(|it| it.to_string(), |()| "good".into())
+    }
+
+    #[test]
+    fn a_certificate_is_valid_now_and_for_as_long_as_was_asked() {
+        assert_eq!(said(0, 30 * DAY, 30, 0), "good");
+        assert_eq!(said(0, 30 * DAY - MINUTE, 30, 20 * DAY), "good", "asked for again, or made by clocks that differ");
+        assert!(said(0, 30 * DAY, 60, 0).contains("valid for 30 days, asked for were 60"));
+    }
+
+    #[test]
+    fn a_host_with_a_wrong_clock_makes_no_client_active() {
+        assert_eq!(said(5 * MINUTE, 30 * DAY, 30, 0), "good", "no two clocks are the same");
+        for (from, until) in [(11 * MINUTE, 30 * DAY), (-30 * DAY, 0)] {
+            let said = said(from, until, 30, 0);
+            assert!(said.contains("it is 1970-01-01 00:00:00 UTC here: set the host's clock right"), "{said}");
+        }
+    }
 }

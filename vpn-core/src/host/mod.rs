@@ -121,8 +121,10 @@ pub struct Revoked {
 /// The host made a new CRL.
 #[derive(Debug)]
 pub struct NewCrl {
-    /// Its number: the time it was made at, in seconds since the epoch.
+    /// Its number: the time it was made at, in seconds since the epoch, or a higher one.
     pub number: u64,
+    /// Since when it is valid, in seconds since the epoch; unknown from a host whose scripts are older.
+    pub this_update: Option<i64>,
     /// When it ends, in seconds since the epoch.
     pub next_update: i64,
     /// What ran.
@@ -245,8 +247,9 @@ impl Hosts {
         debug_assert_eq!(fence.resource(), Server::resource(server.id), "the lock of this server");
         let (reply, evidence) = self.call(server, Request::crl()).await?;
         let number = reply.field("crl_number").and_then(|number| number.parse().ok());
-        match (number, reply.field("crl_next_update").and_then(|seconds| seconds.parse().ok())) {
-            (Some(number), Some(next_update)) => Ok(NewCrl { number, next_update, evidence }),
+        let this_update = reply.seconds("crl_this_update");
+        match (number, reply.seconds("crl_next_update")) {
+            (Some(number), Some(next_update)) => Ok(NewCrl { number, this_update, next_update, evidence }),
             _ => Err(evidence.unexpected("the reply does not tell number and end of the new CRL")),
         }
     }

@@ -75,6 +75,11 @@ impl Reply {
         self.field(key)?.parse().ok()
     }
 
+    /// A time that not every host tells.
+    pub(super) fn seconds(&self, key: &str) -> Option<i64> {
+        self.field(key)?.parse().ok()
+    }
+
     /// The answer to `hello`.
     pub(super) fn facts(&self) -> Option<HostFacts> {
         Some(HostFacts {
@@ -83,9 +88,10 @@ impl Reply {
             host_id: self.field("host_id")?.to_owned(),
             ca_sha256: self.field("ca_sha256")?.to_owned(),
             crl_number: self.field("crl_number")?.parse().ok()?,
+            crl_this_update: self.seconds("crl_this_update"),
             crl_next_update: self.field("crl_next_update")?.parse().ok()?,
-            ca_not_after: self.field("ca_not_after").and_then(|at| at.parse().ok()),
-            server_not_after: self.field("server_not_after").and_then(|at| at.parse().ok()),
+            ca_not_after: self.seconds("ca_not_after"),
+            server_not_after: self.seconds("server_not_after"),
             config_sha256: self.field("config_sha256").map(str::to_owned),
         })
     }

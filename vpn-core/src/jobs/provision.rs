@@ -14,7 +14,7 @@ pub(super) const FIRST_STEP: Step = Step::Issue;
 
 pub(super) async fn run(attempt: &mut Attempt<'_>, input: &ProvisionInput) -> Result<(), StepError> {
     let (issued, certificate) = issue(attempt, input).await?;
-    seal(attempt, &issued).await?;
+    seal(attempt, &issued, &certificate, input.validity_days).await?;
     let order = attempt.order()?;
     let hosts = &attempt.runner.hosts;
     let acknowledged = attempt.on_host(Boundary::Acknowledged, || hosts.acknowledge(order)).await?;
@@ -31,14 +31,19 @@ async fn issue(attempt: &Attempt<'_>, input: &ProvisionInput) -> Result<(Issued,
     let order = attempt.order()?;
     let issued = attempt.on_host(Boundary::Issued, || attempt.runner.hosts.issue(order, input)).await?;
     let certificate = certificate_of_profile(&issued.profile, &attempt.client, input.csr.as_deref())?;
-    check_validity(&certificate, input.validity_days)?;
     Ok((issued, certificate))
 }
 
 /// Stores the profile. An attempt before this one may have done that, and may have told the host to
 /// forget the key: then what is stored is all there is.
-async fn seal(attempt: &mut Attempt<'_>, issued: &Issued) -> Result<(), StepError> {
+async fn seal(
+    attempt: &mut Attempt<'_>,
+    issued: &Issued,
+    certificate: &Certificate,
+    days: u16,
+) -> Result<(), StepError> {
     let mut tx = attempt.begin().await?;
+    check_validity(certificate, days, tx.at())?;
     let stored = tx.profile(attempt.client.id).await?;
     let is_stored = stored.is_some_and(|stored| stored.sealed.is_some());
     if issued.key == KeyState::Forgotten && !is_stored {

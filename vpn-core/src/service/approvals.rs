@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     CreateClient, Platform, ProvisionClient, RegisterServer, RetryJob, RevokeClient,
     once::Call,
-    servers::{ConfirmConfiguration, DisableServer, EnableServer, PinHostKey, RetireServer},
+    servers::{ConfirmConfiguration, DisableServer, EnableServer, MoveServer, PinHostKey, RetireServer},
     tokens::TokenRequest,
 };
 use crate::{
@@ -313,6 +313,7 @@ impl Platform {
         match asked.operation {
             Operation::RegisterServer => self.carry_out::<RegisterServer>(tx, requester, input).await,
             Operation::PinHostKey => self.carry_out::<PinHostKey>(tx, requester, input).await,
+            Operation::MoveServer => self.carry_out::<MoveServer>(tx, requester, input).await,
             Operation::ConfirmConfiguration => self.carry_out::<ConfirmConfiguration>(tx, requester, input).await,
             Operation::DisableServer => self.carry_out::<DisableServer>(tx, requester, input).await,
             Operation::EnableServer => self.carry_out::<EnableServer>(tx, requester, input).await,

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use super::Platform;
 use crate::{
     clock::Timestamp,
-    domain::{ClientEnds, Contact, Server, ServerId, ServerState, Warning},
+    domain::{ClientEnds, Contact, GivenUp, Server, ServerId, ServerState, Warning},
     error::Error,
     store::{JobTally, StoreError},
 };
@@ -19,6 +19,8 @@ pub struct KnownHost {
     pub contact: Option<Contact>,
     /// When certificates of its clients end; `None` when it has no active ones.
     pub clients: Option<ClientEnds>,
+    /// Revocations there that were given up; `None` when there are none.
+    pub given_up: Option<GivenUp>,
 }
 
 /// What the platform's metrics are made of.
@@ -34,7 +36,10 @@ pub struct Tallies {
 
 impl KnownHost {
     pub(super) fn warnings(&self, now: Timestamp) -> Vec<Warning> {
-        Warning::about(&self.server, self.contact.as_ref(), self.clients.and_then(|ends| ends.soon), now)
+        let soon = self.clients.and_then(|ends| ends.soon);
+        let mut warnings = Warning::about(&self.server, self.contact.as_ref(), soon, now);
+        warnings.extend(self.given_up.map(|given_up| Warning::given_up(&self.server, given_up)));
+        warnings
     }
 }
 
@@ -56,9 +61,11 @@ impl Platform {
         let ids: Vec<ServerId> = servers.iter().map(|server| server.id).collect();
         let mut contacts: HashMap<_, _> = reader.contacts(&ids).await?.into_iter().collect();
         let mut clients: HashMap<_, _> = reader.client_ends(now).await?.into_iter().collect();
+        let mut given_up: HashMap<_, _> = reader.revocations_given_up().await?.into_iter().collect();
         let known = |server: Server| KnownHost {
             contact: contacts.remove(&server.id),
             clients: clients.remove(&server.id),
+            given_up: given_up.remove(&server.id),
             server,
         };
         Ok((now, servers.into_iter().map(known).collect()))

@@ -157,6 +157,7 @@ impl Platform {
         Ok(match link {
             Some(link) if link.used_at.is_some() => "used link",
             Some(link) if link.expires_at <= now => "expired link",
+            Some(link) if link.is_disowned => "token revoked",
             _ => "profile gone",
         })
     }

@@ -60,7 +60,7 @@ pub use hosts::{KnownHost, Tallies};
 pub use links::{CreateProfileLink, ProfileLink, Taken};
 pub use local::local_caller;
 pub use profiles::Delivered;
-pub use servers::RegisterServer;
+pub use servers::{MoveServer, RegisterServer};
 pub use terms::Policy;
 pub use tokens::{CreateToken, NewlyMade};
 pub use work::{ProvisionClient, RetryJob, RevokeClient};

@@ -34,6 +34,19 @@ pub struct RegisterServer {
     pub idempotency_key: Option<String>,
 }
 
+/// A VPN host that is reached at another address. What is not given stays as it is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct MoveServer {
+    /// Which server.
+    pub server_id: String,
+    /// A DNS name or an IP address.
+    pub host: Option<String>,
+    /// Where its SSH server listens.
+    pub port: Option<i32>,
+    /// The account of the forced command.
+    pub user: Option<String>,
+}
+
 impl Platform {
     /// Makes a VPN host known. Without a host key, workers look which one it shows, and nothing is asked of it
     /// until somebody has confirmed that one.
@@ -46,6 +59,12 @@ impl Platform {
     /// registered without a key, and one that was reinstalled. Asked again, it changes nothing.
     pub async fn pin_host_key(&self, caller: &Caller, server: &str, fingerprint: &str) -> Result<Server, Error> {
         let input = PinHostKey { server_id: server.to_owned(), fingerprint: fingerprint.to_owned() };
+        self.run(caller, &input).await
+    }
+
+    /// Reaches a VPN host at another address from now on. It has to show the same host key there: another machine is
+    /// not spoken to before its key is pinned. Asked again, it changes nothing.
+    pub async fn move_server(&self, caller: &Caller, input: MoveServer) -> Result<Server, Error> {
         self.run(caller, &input).await
     }
 
@@ -72,6 +91,14 @@ impl Platform {
     pub async fn retire_server(&self, caller: &Caller, server: &str) -> Result<Server, Error> {
         self.run(caller, &RetireServer { server_id: server.to_owned() }).await
     }
+}
+
+fn port(given: i32) -> Result<u16, Error> {
+    u16::try_from(given).map_err(|_| Error::invalid("port", "a port is from 1 to 65535"))
+}
+
+fn address(host: &str, port: u16, user: &str) -> Result<ServerAddress, Error> {
+    ServerAddress::new(host, port, user).map_err(|bad| Error::invalid(bad.field, bad.rule.to_string()))
 }
 
 fn id(text: &str) -> Result<ServerId, Error> {
@@ -151,6 +178,46 @@ impl Mutation for PinHostKey {
             .with("before", server.host_key.as_deref().unwrap_or("none"));
         let state = if server.state == ServerState::Unconfirmed { ServerState::Active } else { server.state };
         changed(tx, Server { host_key: Some(shown.0), state, ..server }, entry).await
+    }
+
+    async fn again(tx: &mut Tx, made: &Remembered) -> Result<Server, Error> {
+        again(tx, made).await
+    }
+}
+
+impl Mutation for MoveServer {
+    const OPERATION: Operation = Operation::MoveServer;
+    type Checked = (ServerId, Self, Option<u16>);
+    type Made = Server;
+
+    fn key(&self) -> Option<&str> {
+        None
+    }
+
+    fn check(&self, _: &Platform, _: &Caller) -> Result<Self::Checked, Error> {
+        Ok((id(&self.server_id)?, self.clone(), self.port.map(port).transpose()?))
+    }
+
+    async fn perform(
+        _: &Platform,
+        tx: &mut Tx,
+        caller: &Caller,
+        (id, given, port): &Self::Checked,
+    ) -> Result<Done<Server>, Error> {
+        let server = locked(tx, *id).await?;
+        let before = &server.address;
+        let host = given.host.as_deref().unwrap_or(before.host());
+        let user = given.user.as_deref().unwrap_or(before.user());
+        let address = address(host, port.unwrap_or(before.port()), user)?;
+        if address == *before {
+            return Ok(unchanged(server));
+        }
+        server.is_in_use().map_err(Error::wrong_state)?;
+        tx.move_server(*id, &address).await?;
+        let entry = Entry::by(caller, Action::ServerMoved).server(*id);
+        let first = entry.with("address", address.to_string()).with("before", before.to_string());
+        let made = Server { address, ..server };
+        Ok(Done::New { remembered: about(&made), made, first, more: Vec::new() })
     }
 
     async fn again(tx: &mut Tx, made: &Remembered) -> Result<Server, Error> {
@@ -284,14 +351,12 @@ impl Mutation for RegisterServer {
     }
 
     fn check(&self, platform: &Platform, caller: &Caller) -> Result<NewServer, Error> {
-        let port = u16::try_from(self.port).map_err(|_| Error::invalid("port", "a port is from 1 to 65535"))?;
         let key = self.host_key.as_deref().map(str::parse::<HostKeyLine>).transpose();
         let key = key.map_err(|bad| Error::invalid("hostKey", format!("{bad}")))?;
         Ok(NewServer {
             id: ServerId::generate(platform.ambient()),
             name: self.name.parse::<ServerName>().map_err(|bad| Error::invalid("name", format!("{bad}")))?,
-            address: ServerAddress::new(&self.host, port, &self.user)
-                .map_err(|bad| Error::invalid(bad.field, bad.rule.to_string()))?,
+            address: address(&self.host, port(self.port)?, &self.user)?,
             host_key: key.map(|key| key.0),
             created_by: caller.principal.to_string(),
         })

@@ -108,6 +108,19 @@ impl Tx {
         Ok(())
     }
 
+    /// Changes where a server answers.
+    pub async fn move_server(&mut self, id: ServerId, address: &ServerAddress) -> Result<(), StoreError> {
+        let sql = self.dialect.sql("UPDATE servers SET host = $1, port = $2, ssh_user = $3 WHERE id = $4");
+        sqlx::query(sql)
+            .bind(address.host().to_owned())
+            .bind(i32::from(address.port()))
+            .bind(address.user().to_owned())
+            .bind(id.to_string())
+            .execute(self.conn())
+            .await?;
+        Ok(())
+    }
+
     /// How many clients of a server are not revoked.
     pub async fn living_clients(&mut self, id: ServerId) -> Result<i64, StoreError> {
         let sql = self.dialect.sql("SELECT COUNT(*) FROM clients WHERE server_id = $1 AND status <> 'revoked'");

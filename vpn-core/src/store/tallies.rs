@@ -1,4 +1,4 @@
-//! What is counted for metrics: everything from the rows, so that every server says the same, before and
+//! What is counted for metrics and warnings: everything from the rows, so that every server says the same, before and
 //! after a restart.
 
 use std::{fmt::Write as _, ops::DerefMut, time::Duration};
@@ -6,7 +6,7 @@ use std::{fmt::Write as _, ops::DerefMut, time::Duration};
 use sqlx::{AnyConnection, any::AnyRow};
 
 use super::{Handle, StoreError, row::Reading};
-use crate::domain::{JobKind, JobState};
+use crate::domain::{GivenUp, JobKind, JobState, ServerId};
 
 /// Jobs of one kind in one state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,5 +65,22 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
             self.dialect.integer()
         ));
         sqlx::query(sql).fetch_all(self.conn()).await?.iter().map(JobTally::read).collect()
+    }
+
+    /// Revocations that were given up, by server. Servers without any are left out.
+    pub async fn revocations_given_up(&mut self) -> Result<Vec<(ServerId, GivenUp)>, StoreError> {
+        // A condition on the time, too, so that the index has no more to show than there is to count.
+        let sql = self.dialect.sql(
+            "SELECT server_id, COUNT(*) AS n, MIN(revoke_requested_at) AS since FROM clients c \
+             WHERE status IN ('pending', 'active') AND revoke_requested_at > 0 AND NOT EXISTS \
+             (SELECT 1 FROM jobs WHERE client_id = c.id AND kind = 'revoke' AND state IN ('queued', 'running')) \
+             GROUP BY server_id",
+        );
+        let given_up = |row: &AnyRow| {
+            let read = Reading::of(row, "clients");
+            let count = u32::try_from(read.int("n")?).unwrap_or(u32::MAX);
+            Ok((read.parsed("server_id")?, GivenUp { count, since: read.time("since")? }))
+        };
+        sqlx::query(sql).fetch_all(self.conn()).await?.iter().map(given_up).collect()
     }
 }

@@ -95,7 +95,12 @@ impl Renewal<'_> {
 
     /// What the host has now, if it is newer than what it had, and lasts.
     fn believed(&self, crl: NewCrl) -> Result<(NewCrl, HostFacts), Failed> {
-        let facts = HostFacts { crl_number: crl.number, crl_next_update: crl.next_update, ..self.facts.clone() };
+        let facts = HostFacts {
+            crl_number: crl.number,
+            crl_this_update: crl.this_update,
+            crl_next_update: crl.next_update,
+            ..self.facts.clone()
+        };
         let Expiry { made_at, ends_at, .. } = facts.crl();
         if crl.number > self.facts.crl_number && made_at.is_some_and(|at| facts.crl().stage(at) == Stage::Fresh) {
             return Ok((crl, facts));

@@ -51,8 +51,9 @@ pub(super) struct Restore {
     /// cannot be delivered any more
     #[arg(long)]
     give_up_profiles: bool,
-    /// Leave all tokens valid, for moving a platform that was stopped before its backup was taken. A
-    /// token that was revoked after the backup would be valid again
+    /// Leave all tokens valid, and requests that wait for approval, for moving a platform that was stopped
+    /// before its backup was taken. A token that was revoked after the backup would be valid again, and a
+    /// request that was denied could be approved
     #[arg(long)]
     keep_tokens: bool,
 }

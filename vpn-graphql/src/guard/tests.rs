@@ -8,7 +8,7 @@ use super::{DocumentLimits, admit};
 fn verdict(document: &str) -> Result<OperationType, String> {
     let begun = Instant::now();
     let outcome = admit(&mut Request::new(document), &DocumentLimits::default());
-    assert!(begun.elapsed() < Duration::from_secs(1), "slow: {}", &document[..document.len().min(80)]);
+    assert!(begun.elapsed() < Duration::from_secs(10), "slow: {}", &document[..document.len().min(80)]);
     outcome.map_err(|error| {
         let extensions = error.extensions.expect("extensions");
         extensions.get("code").expect("a code").to_string().trim_matches('"').to_owned()

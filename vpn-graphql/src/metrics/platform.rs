@@ -16,6 +16,7 @@ const OLDEST: &str = "vpn_queue_oldest_job_age_seconds";
 const NEXT: &str = "vpn_crl_next_update_timestamp_seconds";
 const EXPIRY: &str = "vpn_certificate_expiry_timestamp_seconds";
 const SOON: &str = "vpn_client_certificates_ending_soon";
+const GIVEN_UP: &str = "vpn_revocations_given_up";
 
 /// All metrics, as Prometheus reads them.
 pub(super) fn page(tallies: &Tallies) -> String {
@@ -27,6 +28,9 @@ pub(super) fn page(tallies: &Tallies) -> String {
     queue(&mut page, tallies);
     contacts(&mut page, &tallies.hosts);
     ends(&mut page, &tallies.hosts);
+    hosts(&mut page, &tallies.hosts, GIVEN_UP, "Clients whose revocation was asked for and given up.", |host| {
+        Some(host.given_up.map_or(0, |given_up| given_up.count.into()))
+    });
     page.text()
 }
 

@@ -184,6 +184,25 @@ pub(super) struct PinHostKeyInput {
     pub(super) fingerprint: String,
 }
 
+/// A VPN host that is reached at another address. What is left out stays as it is.
+#[derive(InputObject)]
+pub(super) struct MoveServerInput {
+    /// Which server.
+    server_id: ID,
+    /// The DNS name or IP address of its SSH server.
+    host: Option<String>,
+    /// The TCP port of its SSH server.
+    port: Option<i32>,
+    /// The account of the forced command.
+    user: Option<String>,
+}
+
+impl From<MoveServerInput> for service::MoveServer {
+    fn from(input: MoveServerInput) -> Self {
+        Self { server_id: input.server_id.to_string(), host: input.host, port: input.port, user: input.user }
+    }
+}
+
 /// A configuration of OpenVPN that somebody has looked at.
 #[derive(InputObject)]
 pub(super) struct ConfirmConfigurationInput {
@@ -218,7 +237,7 @@ pub(super) struct RetireServerInput {
 /// A client that is to be recorded.
 #[derive(InputObject)]
 pub(super) struct CreateClientInput {
-    /// The certificate's common name: 1 to 64 letters, digits, `-` or `_`.
+    /// The certificate's common name: 1 to 64 letters, digits, `-` or `_`; not `DEFAULT`, `UNDEF` or `server`.
     name: String,
     /// The server that it will connect to.
     server_id: ID,

@@ -6,15 +6,15 @@ use super::{
     Scope,
     inputs::{
         ApproveRequestInput, ConfirmConfigurationInput, CreateClientInput, CreateProfileLinkInput, CreateTokenInput,
-        DeliverProfileInput, DenyRequestInput, DisableServerInput, EnableServerInput, PinHostKeyInput,
+        DeliverProfileInput, DenyRequestInput, DisableServerInput, EnableServerInput, MoveServerInput, PinHostKeyInput,
         ProvisionClientInput, RegisterServerInput, RetireServerInput, RetryJobInput, RevokeClientInput,
         RevokeTokenInput,
     },
     payloads::{
         ApproveRequestPayload, ConfirmConfigurationPayload, CreateClientPayload, CreateProfileLinkPayload,
         CreateTokenPayload, DeliverProfilePayload, DenyRequestPayload, DisableServerPayload, EnableServerPayload,
-        PinHostKeyPayload, ProvisionClientPayload, RegisterServerPayload, RetireServerPayload, RetryJobPayload,
-        RevokeClientPayload, RevokeTokenPayload,
+        MoveServerPayload, PinHostKeyPayload, ProvisionClientPayload, RegisterServerPayload, RetireServerPayload,
+        RetryJobPayload, RevokeClientPayload, RevokeTokenPayload,
     },
 };
 use crate::error::as_data;
@@ -40,6 +40,13 @@ impl Mutation {
     async fn pin_host_key(&self, ctx: &Context<'_>, input: PinHostKeyInput) -> Result<PinHostKeyPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
         Ok(as_data(platform.pin_host_key(caller, &input.server_id, &input.fingerprint).await)?.into())
+    }
+
+    /// Reach a VPN host at another address: it has moved, or its SSH server has. It has to show the same host key there;
+    /// `pinHostKey` confirms another one. Asked again, it changes nothing.
+    async fn move_server(&self, ctx: &Context<'_>, input: MoveServerInput) -> Result<MoveServerPayload, Error> {
+        let Scope { platform, caller, .. } = Scope::of(ctx)?;
+        Ok(as_data(platform.move_server(caller, input.into()).await)?.into())
     }
 
     /// Confirm the configuration that OpenVPN has on a server: from now on another one is a difference. Look at it on the

@@ -26,6 +26,8 @@ pub(super) enum MutationPayload {
     RegisterServer(RegisterServerPayload),
     /// Of `pinHostKey`.
     PinHostKey(PinHostKeyPayload),
+    /// Of `moveServer`.
+    MoveServer(MoveServerPayload),
     /// Of `confirmConfiguration`.
     ConfirmConfiguration(ConfirmConfigurationPayload),
     /// Of `disableServer`.
@@ -89,6 +91,10 @@ of_server!(
 of_server!(
     /// What `pinHostKey` gives.
     PinHostKeyPayload
+);
+of_server!(
+    /// What `moveServer` gives.
+    MoveServerPayload
 );
 of_server!(
     /// What `confirmConfiguration` gives.

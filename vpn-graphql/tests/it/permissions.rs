@@ -84,6 +84,7 @@ fn document(field: &str, client: &str) -> String {
         "Query.health" => "{ health { status } }".into(),
         "Mutation.registerServer" => mutation("registerServer", "name: \"\", host: \"\", hostKey: \"\""),
         "Mutation.pinHostKey" => mutation("pinHostKey", "serverId: \"x\", fingerprint: \"x\""),
+        "Mutation.moveServer" => mutation("moveServer", "serverId: \"x\""),
         "Mutation.confirmConfiguration" => mutation("confirmConfiguration", "serverId: \"x\", sha256: \"x\""),
         "Mutation.disableServer" => mutation("disableServer", "serverId: \"x\""),
         "Mutation.enableServer" => mutation("enableServer", "serverId: \"x\""),

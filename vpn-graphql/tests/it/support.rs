@@ -244,9 +244,10 @@ impl Api for TinyApi {
 pub(crate) fn options() -> HttpOptions {
     let mut options =
         HttpOptions { allowed_origins: vec!["https://console.example.org".into()], ..HttpOptions::default() };
-    options.limits.operation = Duration::from_millis(500);
-    options.limits.init_wait = Duration::from_millis(300);
-    options.limits.ping_every = Duration::from_millis(400);
+    // Long enough for a machine that stands still for a moment.
+    options.limits.operation = Duration::from_secs(2);
+    options.limits.init_wait = Duration::from_secs(2);
+    options.limits.ping_every = Duration::from_secs(2);
     options.limits.write_wait = Duration::from_secs(5);
     options.limits.socket_operations = 3;
     options.limits.sockets = 5;

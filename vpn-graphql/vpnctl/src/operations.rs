@@ -37,6 +37,7 @@ operations!(
     Approvals,
     RegisterServer,
     PinHostKey,
+    MoveServer,
     ConfirmConfiguration,
     DisableServer,
     EnableServer,

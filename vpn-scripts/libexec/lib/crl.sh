@@ -7,6 +7,7 @@ verb_crl() {
   crl_publish renew
   reply_begin
   reply_field crl_number "$crl_number"
+  reply_field crl_this_update "$crl_begins"
   reply_field crl_next_update "$crl_next"
   reply_send
 }
@@ -20,7 +21,7 @@ verb_published() {
   reply_file tmp/list
 }
 
-# crl_publish renew | ensure SERIAL | look | list SERIAL. Sets crl_number, crl_next and crl_word.
+# crl_publish renew | ensure SERIAL | look | list SERIAL. Sets crl_number, crl_begins, crl_next and crl_word.
 crl_publish() {
   conf_read
   crl_said=$(perl "$lib/../crl" "$PWD" "$conf_crl_days" "${conf_openvpn_user:-root}" "$@") || crl_failed
@@ -32,11 +33,9 @@ crl_publish() {
       ;;
     *) die 70 'the crl helper gave no answer; its message is on standard error' ;;
   esac
-  crl_said=${crl_said#0 }
-  crl_number=${crl_said%% *}
-  crl_word=${crl_said##* }
-  crl_next=${crl_said#* }
-  crl_next=${crl_next% *}
+  # shellcheck disable=SC2086 # five words
+  set -- $crl_said
+  crl_number=$2 crl_begins=$3 crl_next=$4 crl_word=$5
 }
 
 crl_failed() {
@@ -79,7 +78,21 @@ crl_holds() {
   [ "$crl_verdict" = 'verify OK' ]
 }
 
-crl_next_update() { # FILE -> crl_next, epoch seconds
-  crl_next=$(openssl crl -in "$1" -noout -nextupdate 2>/dev/null) || die 70 "$1 is damaged; the verb crl makes a new one"
-  crl_next=$(date -u -d "${crl_next#nextUpdate=}" +%s) || die 70 "$1 is damaged; the verb crl makes a new one"
+# crl_validity FILE: from when until when the list is valid, into crl_begins and crl_next, in seconds
+# since the epoch. It ends at 0 when it is not valid yet: OpenVPN refuses everybody as if it had ended.
+crl_validity() {
+  crl_times=$(openssl crl -in "$1" -noout -lastupdate -nextupdate 2>/dev/null) || die 70 "$1 is damaged; the verb crl makes a new one"
+  crl_begins=${crl_times%%"$NL"*}
+  # One process for all three.
+  crl_times=$(
+    date -u -f - +%s <<END
+${crl_begins#*=}
+${crl_times##*=}
+now
+END
+  ) || die 70 "$1 is damaged; the verb crl makes a new one"
+  # shellcheck disable=SC2086 # three numbers
+  set -- $crl_times
+  crl_begins=$1 crl_next=$2
+  [ "$crl_begins" -le "$3" ] || crl_next=0
 }

@@ -10,9 +10,8 @@ fence_check() {
   if [ -e "$fence_file" ]; then
     fence_token='' fence_attempt='' fence_rest=''
     read -r fence_token fence_attempt fence_rest <"$fence_file" || :
-    if ! request_number "$fence_token" 18 999999999999999999 || ! request_hex "$fence_attempt" || [ -n "$fence_rest" ]; then
-      die 70 "fence/$serial is damaged; restore it from the backup, never delete it"
-    fi
+    if ! request_hex "$fence_attempt" || [ -n "$fence_rest" ]; then fence_broken "$serial" 'is damaged'; fi
+    fence_whole "$serial" "$fence_token"
     if [ "$fence" -lt "$fence_token" ]; then
       die 76 "fence $fence is stale, $fence_token is stored; drop this attempt and take the lock again with a higher floor"
     fi
@@ -22,7 +21,7 @@ fence_check() {
     fi
   elif [ -e "intent/$serial" ] || [ -e "issued/$serial" ] || [ -e "revoked/$serial" ]; then
     # Starting from 0 would let every stale worker in.
-    die 70 "fence/$serial is lost; write it back with a token above every one used for this serial"
+    fence_broken "$serial" 'is lost'
   fi
   fence_new=1
 }

@@ -15,13 +15,14 @@ verb_hello() {
   # OpenVPN may run with a file that is lost by now; check has its own words for that.
   hello_config=$(sha256sum server/openvpn.conf 2>/dev/null) || hello_config=missing
   crl_read_number
-  crl_next_update pub/crl.pem
+  crl_validity pub/crl.pem
   reply_begin
   reply_field version 1
   reply_field capabilities issue,sign,ack,revoke,crl,kill,sessions,list,inventory,owner,check,ccd,ends,proofs,published
   reply_field host_id "$conf_host_id"
   reply_field ca_sha256 "$hello_ca"
   reply_field crl_number "$crl_number"
+  reply_field crl_this_update "$crl_begins"
   reply_field crl_next_update "$crl_next"
   reply_field ca_not_after "$inspect_ca"
   reply_field server_not_after "$inspect_server"

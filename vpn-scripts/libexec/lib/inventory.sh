@@ -62,8 +62,7 @@ inventory_profiles() {
 inventory_line() {
   inventory_line='' inventory_name=- inventory_client=- inventory_verb='' inventory_fence=0
   [ ! -e "fence/$1" ] || read -r inventory_fence _ <"fence/$1" || :
-  request_number "$inventory_fence" 18 999999999999999999 || [ "$inventory_fence" = 0 ] ||
-    die 70 "fence/$1 is damaged; restore it from the backup, never delete it"
+  [ "$inventory_fence" = 0 ] || fence_whole "$1" "$inventory_fence"
   if [ -e "revoked/$1" ]; then
     inventory_state=revoked
     read -r inventory_name inventory_client _ <"revoked/$1" || :

@@ -153,7 +153,7 @@ request_hex() {
 }
 
 request_fence() {
-  request_number "$fence" 18 999999999999999999 || die 64 'fence must be a number from 1 to 999999999999999999'
+  request_token "$fence" || die 64 'fence must be a number from 1 to 999999999999999'
 }
 
 request_days() {
@@ -171,18 +171,24 @@ request_route() {
   [ "$request_routes" -le 16 ] || die 64 'there are more than 16 routes'
 }
 
+# A fencing token. Redis, which hands them out by a script, counts in doubles there: from 2^53 on it
+# cannot tell one from the next.
+request_token() {
+  request_number "$1" 15 999999999999999
+}
+
 request_number() { # VALUE DIGITS MAX
   case $1 in '' | 0* | *[!0-9]*) return 1 ;; esac
   [ "${#1}" -le "$2" ] && [ "$1" -le "$3" ]
 }
 
 # The name becomes a file name, a certificate's common name and an argument of
-# OpenVPN's "kill". DEFAULT is OpenVPN's fallback in client-config directories,
-# server is the server's own certificate.
+# OpenVPN's "kill". DEFAULT is OpenVPN's fallback in client-config directories, UNDEF is
+# what it calls who has not shown a certificate yet, server is the server's own certificate.
 request_name() {
   case $name in
     '' | [!A-Za-z0-9]* | *[!A-Za-z0-9_-]*) die 64 'name must start with a letter or digit and hold only letters, digits, _ and -' ;;
-    [Dd][Ee][Ff][Aa][Uu][Ll][Tt] | [Ss][Ee][Rr][Vv][Ee][Rr]) die 64 'name is reserved; choose another' ;;
+    [Dd][Ee][Ff][Aa][Uu][Ll][Tt] | [Uu][Nn][Dd][Ee][Ff] | [Ss][Ee][Rr][Vv][Ee][Rr]) die 64 'name is reserved; choose another' ;;
   esac
   [ "${#name}" -le 64 ] || die 64 'name is longer than 64 characters'
 }

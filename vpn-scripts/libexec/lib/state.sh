@@ -103,6 +103,21 @@ owner_check() {
   fi
 }
 
+# fence_whole SERIAL TOKEN: the token of fence/SERIAL is a number, and leaves room for higher ones. Those
+# that are handed out never come near the end: somebody wrote it.
+fence_whole() {
+  case $2 in
+    '' | 0* | *[!0-9]*) fence_broken "$1" 'is damaged' ;;
+    9?????????????? | ????????????????*) fence_broken "$1" 'has a token above 899999999999999, which leaves no room for those of requests' ;;
+  esac
+}
+
+# fence_broken SERIAL WHAT. After the cure the platform's next request passes, because its token is
+# higher than the one in the database, and whoever was overtaken does not: 32 zeros are no attempt's.
+fence_broken() {
+  die 70 "fence/$1 $2; write \"N 00000000000000000000000000000000\" into it, with N from the platform's database: SELECT fence FROM clients WHERE serial = '$1' (1 if that is 0, or nothing)"
+}
+
 # name_held: is this serial the one that names/NAME points at?
 name_held() {
   [ -e "names/$name" ] || return 1

@@ -243,6 +243,20 @@ adopted_whole() {
   run -65 "$shell" "$libexec/setup" --state "$state" --revoke-foreign "$(serial_of ann)"
 }
 
+@test "reserved names are left as well, in any letter case" {
+  local name
+  for name in Default UNDEF undef; do EASYRSA_PKI=$pki easyrsa build-client-full "$name" nopass >/dev/null 2>&1; done
+  adopt
+  [ "${lines[0]}" = 'adopted: 3 new clients, 1 revoked; left: 4' ]
+  for name in Default UNDEF undef; do
+    [[ $output = *"  left: $name $(serial_of "$name"): no client can have this name"* ]]
+    [ "$(<"$state/foreign/$(serial_of "$name")")" = "name $name" ]
+    [ ! -e "$state/names/$name" ]
+  done
+  "$shell" "$libexec/setup" --state "$state" --revoke-foreign "$(serial_of UNDEF)"
+  run ! is_good UNDEF
+}
+
 @test "of two valid certificates with one name the newer is the client's, and a lost file is left" {
   sed -i 's/yes/no/' "$pki/index.txt.attr"
   rm "$pki/issued/ann.crt" "$pki/reqs/ann.req" "$pki/private/ann.key"

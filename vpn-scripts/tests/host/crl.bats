@@ -15,6 +15,11 @@ crl() { serve < <(request verb=crl); }
 mtime() { stat -c %Y "$state/pub/crl.pem"; }
 serials() { crl_text | sed -n 's/^ *Serial Number: //p' | sort; }
 
+# As OpenVPN judges: is the server's certificate good by the list in force?
+lets_in() {
+  openssl verify -crl_check -CAfile "$state/ca/ca.crt" -CRLfile "$state/pub/crl.pem" "$state/server/server.crt" 2>&1
+}
+
 # revoke_many N: N serials are revoked, as a host that has done it for long would
 # hold them.
 revoke_many() {
@@ -55,6 +60,84 @@ revoke_many() {
   touch -d "@$ahead" "$state/pub/crl.pem"
   crl
   [ "$(mtime)" -eq $((ahead + 1)) ]
+}
+
+@test "a list that is not valid yet is told, and made anew, by a renewal, a revocation and its repeat" {
+  local tomorrow=$((EPOCHSECONDS + 86400)) last way
+  issue
+  for way in crl 'ask revoke' 'ask revoke'; do
+    echo "# $way"
+    at "$tomorrow" crl
+    expect 0
+    last=$(mtime)
+    [ "$last" -ge "$tomorrow" ]
+    run -2 lets_in
+    [[ $output = *'CRL is not yet valid'* ]]
+    serve < <(request verb=check)
+    expect 70 'is not valid yet, so OpenVPN refuses everybody; see to the clock, then the verb crl makes a new one'
+    serve < <(request verb=hello)
+    expect 0
+    [ "$(value crl_next_update)" = 0 ]
+    [ "$(value crl_this_update)" -ge "$tomorrow" ]
+
+    $way
+    expect 0
+    [ "$(value crl_number)" = "$(mtime)" ]
+    [ "$(mtime)" -gt "$last" ]
+    [ "$(($(value crl_next_update) - EPOCHSECONDS))" -le "$((30 * 86400))" ]
+    crl_verifies
+    lets_in
+    serve < <(request verb=check)
+    expect 0
+    serve < <(request verb=hello)
+    [ "$(value crl_next_update)" -gt "$EPOCHSECONDS" ]
+    [ "$(value crl_this_update)" -le "$EPOCHSECONDS" ]
+  done
+  [ "$(serials)" = "$serial" ]
+}
+
+@test "a list is valid from its own second on, and then a repeat makes none" {
+  local now=$EPOCHSECONDS
+  touch -d '@1000000000' "$state/pub/crl.pem"
+  at "$now" ask revoke
+  expect 0
+  [ "$(value crl_number)" -eq "$now" ]
+  at "$now" ask revoke
+  expect 0
+  [ "$(value crl_number)" -eq "$now" ]
+  at "$((now - 1))" ask revoke
+  expect 0
+  [ "$(value crl_number)" -eq "$((now + 1))" ]
+  at "$((now - 1))" ask revoke
+  [ "$(value crl_number)" -eq "$((now + 1))" ]
+  lets_in
+}
+
+# After the clock was set right, until it has come to the number of the list that was made before.
+@test "the number goes on from that of a list that is not valid yet, however many come after it" {
+  local ahead=$((EPOCHSECONDS + 86400)) n
+  at "$ahead" crl
+  ahead=$(mtime)
+  for n in 1 2 3; do
+    crl
+    expect 0
+    [ "$(value crl_number)" -eq "$((ahead + n))" ]
+    [ "$(value crl_this_update)" -le "$EPOCHSECONDS" ]
+    [ "$((16#$(openssl crl -in "$state/pub/crl.pem" -noout -crlnumber | sed 's/.*=\(0x\)*//')))" -eq "$((ahead + n))" ]
+    lets_in
+  done
+}
+
+@test "the entries of a list that is not valid yet are kept, though log and tombstones are lost" {
+  revoke_many 3
+  at "$((EPOCHSECONDS + 86400))" crl
+  serials >"$BATS_TEST_TMPDIR/serials"
+  rm "$state/revoked.log" "$state/revoked/10000000000000000000000000000002"
+  ask revoke
+  expect 0
+  echo "$serial" >>"$BATS_TEST_TMPDIR/serials"
+  [ "$(serials)" = "$(sort "$BATS_TEST_TMPDIR/serials")" ]
+  lets_in
 }
 
 @test "the CRL holds every revoked serial, and no other" {

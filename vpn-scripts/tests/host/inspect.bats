@@ -35,7 +35,8 @@ verb() { serve < <(request "verb=$1"); }
   [[ $(value host_id) =~ ^[0-9a-f]{32}$ ]]
   [ "$(value ca_sha256)" = "$(openssl x509 -in "$state/ca/ca.crt" -outform DER | sha256sum | cut -d ' ' -f 1)" ]
   [ "$(value crl_number)" = "$(stat -c %Y "$state/pub/crl.pem")" ]
-  [ "$(value crl_next_update)" -gt "$EPOCHSECONDS" ]
+  [ "$(value crl_this_update)" = "$(value crl_number)" ]
+  [ "$(value crl_next_update)" = "$(($(value crl_this_update) + 30 * 86400))" ]
   ends ca/ca.crt "$(value ca_not_after)"
   ends server/server.crt "$(value server_not_after)"
 }

@@ -68,7 +68,7 @@ refuse_values() { # KEY VALUE...
 }
 
 @test "a reserved name is refused in any letter case" {
-  refuse_values name DEFAULT default Default dEFAULT server SERVER Server sErVeR
+  refuse_values name DEFAULT default Default dEFAULT server SERVER Server sErVeR UNDEF undef Undef uNdEf
 }
 
 @test "a name of 64 characters is accepted" {
@@ -96,12 +96,12 @@ refuse_values() { # KEY VALUE...
 }
 
 @test "a fence that is not a plain number in range is refused" {
-  refuse_values fence '' 0 -1 +1 01 1.0 1e3 0x10 ' 1' '1 ' 'a' '1;id' '$(id)' '1+1' 1000000000000000000 9999999999999999999999 '１'
+  refuse_values fence '' 0 -1 +1 01 1.0 1e3 0x10 ' 1' '1 ' 'a' '1;id' '$(id)' '1+1' 1000000000000000 9999999999999999 999999999999999999 9999999999999999999999 '１'
 }
 
 @test "the largest fence is accepted, and 8 and 9 are no octal trouble" {
   traces_wanted=1
-  for fence in 8 9 99 999999999999999999; do
+  for fence in 8 9 99 999999999999999; do
     issue
     expect 0
   done

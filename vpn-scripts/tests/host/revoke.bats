@@ -75,7 +75,7 @@ assert_revoked() {
 @test "a revoked serial stays revoked for every fence and attempt" {
   issue
   ask revoke
-  for fence in 10 11 999999999999999999; do
+  for fence in 10 11 999999999999999; do
     issue
     expect 66
   done

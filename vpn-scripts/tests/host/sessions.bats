@@ -83,6 +83,18 @@ killed() { # SERVER KILLED OPEN
   [ "$(<"$socket.log")" = $'kill alice\nstatus 3\nkill 192.0.2.1:40000\nstatus 3\nquit' ]
 }
 
+# As OpenVPN's does after the machine's was set back.
+@test "kill ends such handshakes, and no others, when OpenVPN's clock is ahead of the machine's" {
+  revoked
+  server ahead UNDEF bob
+  ask kill
+  killed running 1 0
+  end "$fake"
+  server early UNDEF bob
+  ask kill
+  killed running 0 0
+}
+
 @test "kill says that such a handshake is still open" {
   revoked
   server stubborn UNDEF
@@ -176,7 +188,7 @@ killed() { # SERVER KILLED OPEN
 @test "an answer that proves nothing is never taken for nobody" {
   revoked
   local mode
-  for mode in hangup error odd noisy endless; do
+  for mode in hangup error odd noisy endless timeless; do
     echo "# $mode"
     server "$mode" bob
     ask kill
@@ -254,9 +266,9 @@ killed() { # SERVER KILLED OPEN
   [ "$(value server) $(payload_size)" = 'absent 0' ]
 }
 
-@test "the helper refuses names that could be commands" {
+@test "the helper refuses names that could be commands, or those of nobody" {
   local bad
-  for bad in '' 'a b' $'a\nkill bob' 'a:b' '-x' "a'b"; do
+  for bad in '' 'a b' $'a\nkill bob' 'a:b' '-x' "a'b" UNDEF; do
     run ! "$libexec/sessions" none /nonexistent kill "$bad" 1
   done
   run ! "$libexec/sessions" none /nonexistent kill

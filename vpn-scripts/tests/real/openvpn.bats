@@ -144,6 +144,23 @@ listed() {
   connected
 }
 
+@test "a CRL that is not valid yet keeps everybody out until a revocation makes a new one" {
+  client_of gwen 1
+  issued
+  at "$((EPOCHSECONDS + 86400))" serve < <(request verb=crl)
+  expect 0
+  : >"$log"
+  start_client
+  wait_for 'a refusal' grep -q 'CRL is not yet valid' "$log"
+  end_client
+  client_of heidi 2
+  ask revoke
+  expect 0
+  client_of gwen 1
+  start_client
+  connected
+}
+
 @test "a server that was stopped is told from one that does not answer" {
   in_world kill -STOP "$(<"$BATS_FILE_TMPDIR/pid")"
   client_of carol c

@@ -82,7 +82,7 @@ impl Tx {
         let all: Vec<&'static str> = Table::Approvals.columns().iter().map(|(name, _)| *name).collect();
         let at_first: Vec<&'static str> = all.into_iter().filter(|name| !at_last.contains(name)).collect();
         self.insert(Table::Approvals, row, &at_first).await?;
-        if row.text("state") == "pending" {
+        if row.is_pending() {
             return Ok(());
         }
         self.lead(Table::Approvals, row, &at_last).await

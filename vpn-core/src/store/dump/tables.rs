@@ -310,6 +310,12 @@ impl Row {
         self.has("revoked_at")
     }
 
+    /// Whether it is an approval that nobody has decided on.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.text("state") == "pending"
+    }
+
     pub(super) fn has(&self, column: &str) -> bool {
         self.0.contains_key(column)
     }

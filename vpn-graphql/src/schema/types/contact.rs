@@ -109,7 +109,7 @@ pub(crate) struct HostStatus {
     crl_number: String,
     /// When that CRL was made, by the host's clock; null when its number is no time.
     crl_made_at: Option<DateTime>,
-    /// When that CRL ends. OpenVPN refuses everybody from then on.
+    /// When that CRL ends, or 1970-01-01T00:00:00Z while it is not valid yet. OpenVPN refuses everybody from then on.
     crl_next_update: DateTime,
     /// When the CA's certificate ends; null when the host's scripts are too old to say.
     ca_not_after: Option<DateTime>,

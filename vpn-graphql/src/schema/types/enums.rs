@@ -125,6 +125,8 @@ pub(crate) enum TwoPersonOperation {
     RegisterServer,
     /// `pinHostKey`
     PinHostKey,
+    /// `moveServer`
+    MoveServer,
     /// `confirmConfiguration`
     ConfirmConfiguration,
     /// `disableServer`
@@ -228,7 +230,7 @@ impl From<&domain::CrlRenewal> for CrlRenewalState {
 pub(crate) enum HealthWarningCode {
     /// The CRL in force ends soon.
     CrlEndsSoon,
-    /// It has ended: OpenVPN refuses everybody.
+    /// It has ended, or is not valid yet: OpenVPN refuses everybody.
     CrlEnded,
     /// Workers could not renew the CRL, when they last tried.
     CrlRenewalFailed,
@@ -248,6 +250,8 @@ pub(crate) enum HealthWarningCode {
     HostSilent,
     /// Nobody looks at the host.
     HostUnwatched,
+    /// Revocations were asked for and given up: their clients may still get in.
+    RevocationsGivenUp,
 }
 
 /// For programs. New codes may appear.

@@ -38,7 +38,7 @@ pub(crate) struct HealthCheck {
     latency_ms: i32,
 }
 
-/// Something on a VPN host that has to be looked at, before it keeps people out.
+/// Something on a VPN host that has to be looked at, before it keeps people out, or lets them in.
 #[derive(SimpleObject)]
 pub(crate) struct HealthWarning {
     /// What kind.

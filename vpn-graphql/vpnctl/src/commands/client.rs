@@ -25,6 +25,7 @@ const ROW: &[Column] = &[
     ("STATUS", "/status"),
     ("SERVER", "/server/name"),
     ("JOB", "/currentJob/state"),
+    ("REVOKE ASKED", "/revokeRequestedAt"),
     ("CERTIFICATE UNTIL", "/certificate/notAfter"),
     ("CREATED BY", "/createdBy"),
     ("CREATED", "/createdAt"),
@@ -92,7 +93,7 @@ pub(crate) struct List {
 
 #[derive(Debug, Args)]
 pub(crate) struct Create {
-    /// The certificate's common name: 1 to 64 letters, digits, `-` or `_`.
+    /// The certificate's common name: 1 to 64 letters, digits, `-` or `_`; not `DEFAULT`, `UNDEF` or `server`.
     name: String,
     /// The server that it will connect to, by its name or id.
     #[arg(long)]

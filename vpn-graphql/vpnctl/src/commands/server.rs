@@ -1,4 +1,4 @@
-//! `server list | register | pin | drift | confirm | disable | enable | retire`.
+//! `server list | register | pin | move | drift | confirm | disable | enable | retire`.
 
 use std::path::PathBuf;
 
@@ -10,9 +10,9 @@ use crate::{
     failure::Failure,
     input,
     operations::{
-        ConfirmConfiguration, DisableServer, Drift, EnableServer, PinHostKey, RegisterServer, RetireServer, Servers,
-        confirm_configuration, disable_server, drift, enable_server, pin_host_key, register_server, retire_server,
-        servers,
+        ConfirmConfiguration, DisableServer, Drift, EnableServer, MoveServer, PinHostKey, RegisterServer, RetireServer,
+        Servers, confirm_configuration, disable_server, drift, enable_server, move_server, pin_host_key,
+        register_server, retire_server, servers,
     },
     output::{self, Column, Output},
 };
@@ -46,6 +46,8 @@ pub(crate) enum Server {
         #[arg(long)]
         fingerprint: String,
     },
+    /// Reach a VPN host at another address. It has to show the same host key there.
+    Move(Move),
     /// Show where a VPN host and the platform differ, the worst first, and what puts it right.
     Drift {
         /// Its name or id.
@@ -85,6 +87,23 @@ macro_rules! change {
     }};
 }
 
+/// What is not given stays as it is.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true, args = ["host", "port", "user"])]
+pub(crate) struct Move {
+    /// Its name or id.
+    server: String,
+    /// The DNS name or IP address of its SSH server.
+    #[arg(long)]
+    host: Option<String>,
+    /// The TCP port of its SSH server.
+    #[arg(long)]
+    port: Option<u16>,
+    /// The account of the forced command.
+    #[arg(long)]
+    user: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Register {
     /// What people call it: 1 to 64 letters, digits, `-` or `_`.
@@ -112,6 +131,10 @@ impl Server {
             Self::Register(register) => register.run(api, output).await,
             Self::Pin { server, fingerprint } => {
                 change!(api, output, server, PinHostKey, pin_host_key, PinHostKeyInput, fingerprint)
+            }
+            Self::Move(Move { server, host, port, user }) => {
+                let port = port.map(i64::from);
+                change!(api, output, server, MoveServer, move_server, MoveServerInput, host, port, user)
             }
             Self::Drift { server } => differences(api, output, &server).await,
             Self::Confirm { server, sha256 } => change!(
