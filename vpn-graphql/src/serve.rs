@@ -114,7 +114,7 @@ mod tests {
     const WAIT: Duration = Duration::from_millis(100);
     const WAITS: Waits = Waits { head: WAIT, write: WAIT };
     /// What is not closed by then never is.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const PATIENCE: Duration = Duration::from_mins(1);
 
     fn served(router: Router) -> WithPeer {
         WithPeer { peer: Peer(([127, 0, 0, 1], 1).into()), routes: TowerToHyperService::new(router) }

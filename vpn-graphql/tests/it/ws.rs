@@ -233,7 +233,7 @@ async fn who_says_nothing_is_closed() {
 async fn who_does_not_answer_a_ping_is_closed() {
     let server = start().await;
     let mut peer = Peer::known(&server).await;
-    let closed = timeout(Duration::from_secs(60), async {
+    let closed = timeout(Duration::from_mins(1), async {
         while let Some(Ok(message)) = peer.0.next().await {
             if let Message::Close(Some(frame)) = message {
                 return Some(u16::from(frame.code));
