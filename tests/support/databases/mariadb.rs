@@ -39,6 +39,7 @@ impl MariaDb {
         home.launch(&find_program("mariadb-install-db")?)?
             .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"])
             .arg(format!("--datadir={}", home.directory.join("data").display()))
+            .arg(format!("--tmpdir={}", home.directory.display()))
             .run(janitor)
             .await?;
         for _ in 0..5 {
@@ -64,6 +65,8 @@ impl MariaDb {
             // Statistics from all pages of a table, not from 20 by chance: plans are the same each time.
             .arg("--innodb-stats-persistent-sample-pages=100000")
             .args([format!("--port={port}"), format!("--datadir={}", path("data"))])
+            // Each that starts removes the temporary tables of all others in the same directory.
+            .arg(format!("--tmpdir={}", home.directory.display()))
             .args([format!("--socket={}", path("socket")), format!("--pid-file={}", path("pid"))])
             .arg(format!("--init-file={}", path("accounts.sql")))
             .named("mariadbd")
