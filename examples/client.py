@@ -13,6 +13,7 @@ import asyncio
 import os
 import sys
 import time
+from contextlib import aclosing
 from pathlib import Path
 
 from gql import Client, gql
@@ -45,21 +46,25 @@ async def ask(session, operation, **variables):
     return payload
 
 
-async def watch(client, id, wanted):
-    """Follows the client until it has this status.
+def follow(session, id):
+    """The client's status, as it is and at every change.
 
     A program that is to outlive a lost connection keeps `cursor`, and hands it back as `after`."""
     request = OPERATIONS["WatchClient"]
     request.variable_values = {"id": id, "after": None}
-    async with client as session:
-        async for event in session.subscribe(request):
-            event = event["clientStatus"]
-            job = event["job"] or {}
-            print(f"{event['status']:<12} {job.get('kind') or ''} {job.get('state') or ''} {job.get('step') or ''}".rstrip())
-            if event["status"] == wanted:
-                return
-            if job.get("state") == "FAILED":
-                raise Refused(job["lastError"])
+    return aclosing(session.subscribe(request))
+
+
+async def until(events, wanted):
+    """Waits for the client to have this status."""
+    async for event in events:
+        event = event["clientStatus"]
+        job = event["job"] or {}
+        print(f"{event['status']:<12} {job.get('kind') or ''} {job.get('state') or ''} {job.get('step') or ''}".rstrip())
+        if event["status"] == wanted:
+            return
+        if job.get("state") == "FAILED":
+            raise Refused(job["lastError"])
     raise Refused("the events ended")
 
 
@@ -68,27 +73,31 @@ async def main():
     authorization = {"Authorization": f"Bearer {token}"}
     http = Client(schema=SCHEMA, transport=AIOHTTPTransport(url=URL, headers=authorization))
     ws_url = URL.replace("http", "ws", 1) + "/ws"
-    socket = WebsocketsTransport(url=ws_url, init_payload=authorization, subprotocols=["graphql-transport-ws"])
-    live = Client(schema=SCHEMA, transport=socket)
+    websocket = WebsocketsTransport(url=ws_url, init_payload=authorization, subprotocols=["graphql-transport-ws"])
+    live = Client(schema=SCHEMA, transport=websocket)
 
-    async with http as session:
+    async with http as session, live as socket:
         [server, *_] = await ask(session, "Servers")
         # The key makes a repeat safe: it gives the first answer again.
         wanted = {"name": NAME, "serverId": server["id"], "idempotencyKey": f"create-{NAME}"}
         created = (await ask(session, "CreateClient", input=wanted))["client"]
         print(f"created      {created['name']} ({created['id']})")
 
-        await ask(session, "ProvisionClient", input={"clientId": created["id"], "validityDays": 30})
-        await watch(live, created["id"], "ACTIVE")
+        async with follow(socket, created["id"]) as events:
+            # The present state comes first: of what is asked after it, no change is missed.
+            await anext(events)
 
-        profile = (await ask(session, "DeliverProfile", input={"clientId": created["id"]}))["profile"]
-        file = os.open(f"{NAME}.ovpn", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(file, "w") as out:
-            out.write(profile)
-        print(f"delivered    {NAME}.ovpn, once")
+            await ask(session, "ProvisionClient", input={"clientId": created["id"], "validityDays": 30})
+            await until(events, "ACTIVE")
 
-        await ask(session, "RevokeClient", input={"clientId": created["id"], "reason": "the end of the walk-through"})
-        await watch(live, created["id"], "REVOKED")
+            profile = (await ask(session, "DeliverProfile", input={"clientId": created["id"]}))["profile"]
+            file = os.open(f"{NAME}.ovpn", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(file, "w") as out:
+                out.write(profile)
+            print(f"delivered    {NAME}.ovpn, once")
+
+            await ask(session, "RevokeClient", input={"clientId": created["id"], "reason": "the end of the walk-through"})
+            await until(events, "REVOKED")
 
 
 try:

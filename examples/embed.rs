@@ -5,14 +5,16 @@
 //! `cargo run -p vpn-examples --example embed` runs it against a sandbox: a private Redis and a real
 //! VPN host on loopback, gone afterwards.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use vpn_core::{
+    Error,
     clock::Ambient,
-    domain::{Caller, ClientId, ClientStatus, JobState, RequestId, Role},
+    domain::{Caller, ClientStatus, JobState, RequestId, Role},
+    events::ClientEvent,
     host::{Hosts, SshOptions, SshTransport},
     sandbox::{Options, Sandbox},
     secrecy::{ExposeSecret as _, SecretString},
@@ -64,6 +66,9 @@ async fn tour(sandbox: &Sandbox) -> Result<()> {
     let alice = platform.create_client(&admin, new).await?;
     println!("created      {} ({})", alice.name, alice.id);
 
+    // From here on: of what is asked after it, no change is missed.
+    let mut events = pin!(platform.client_events(&admin, alice.id, None).await?);
+
     let ask = ProvisionClient {
         client_id: alice.id.to_string(),
         csr: None,
@@ -73,23 +78,25 @@ async fn tour(sandbox: &Sandbox) -> Result<()> {
         idempotency_key: None,
     };
     platform.provision_client(&admin, ask).await?;
-    until(&platform, &admin, alice.id, ClientStatus::Active).await?;
+    until(&mut events, ClientStatus::Active).await?;
     let delivered = platform.deliver_profile(&admin, &alice.id.to_string()).await?;
     ensure!(delivered.profile.expose_secret().contains("<key>"), "the profile has its key");
     println!("delivered    a profile of {} bytes, once", delivered.profile.expose_secret().len());
 
     let why = RevokeClient { client_id: alice.id.to_string(), reason: "laptop lost".into(), idempotency_key: None };
     platform.revoke_client(&admin, why).await?;
-    until(&platform, &admin, alice.id, ClientStatus::Revoked).await?;
+    until(&mut events, ClientStatus::Revoked).await?;
 
     stop.cancel();
     worker.await??;
     Ok(())
 }
 
-/// Follows the client until it has this status.
-async fn until(platform: &Platform, caller: &Caller, id: ClientId, wanted: ClientStatus) -> Result<()> {
-    let mut events = std::pin::pin!(platform.client_events(caller, id, None).await?);
+/// Waits for the client to have this status.
+async fn until(
+    events: &mut (impl Stream<Item = Result<ClientEvent, Error>> + Unpin),
+    wanted: ClientStatus,
+) -> Result<()> {
     while let Some(event) = events.next().await {
         let event = event?;
         let job = event.job.as_ref();

@@ -13,7 +13,7 @@ use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use graphql_client::GraphQLQuery;
-use vpn_examples::Api;
+use vpn_examples::{Api, Events};
 
 use self::operations::{
     CreateClient, DeliverProfile, ProvisionClient, RevokeClient, Servers, WatchClient, create_client, deliver_profile,
@@ -77,6 +77,8 @@ async fn main() -> Result<()> {
     let client = created.client.context("no client")?;
     println!("created      {} ({})", client.name, client.id);
 
+    let mut events = follow(&api, &client.id).await?;
+
     let input = provision_client::ProvisionClientInput {
         client_id: client.id.clone(),
         csr: None,
@@ -86,7 +88,7 @@ async fn main() -> Result<()> {
         idempotency_key: None,
     };
     done!(ask::<ProvisionClient>(&api, provision_client::Variables { input }).await?.provision_client);
-    watch(&api, &client.id, watch_client::ClientStatus::ACTIVE).await?;
+    until(&mut events, watch_client::ClientStatus::ACTIVE).await?;
 
     let input = deliver_profile::DeliverProfileInput { client_id: client.id.clone() };
     let delivered = done!(ask::<DeliverProfile>(&api, deliver_profile::Variables { input }).await?.deliver_profile);
@@ -98,14 +100,21 @@ async fn main() -> Result<()> {
     let reason = "the end of the walk-through".to_owned();
     let input = revoke_client::RevokeClientInput { client_id: client.id.clone(), reason, idempotency_key: None };
     done!(ask::<RevokeClient>(&api, revoke_client::Variables { input }).await?.revoke_client);
-    watch(&api, &client.id, watch_client::ClientStatus::REVOKED).await
+    until(&mut events, watch_client::ClientStatus::REVOKED).await
 }
 
-/// Follows the client until it has this status.
-async fn watch(api: &Api, id: &str, wanted: watch_client::ClientStatus) -> Result<()> {
+/// The client's status at every change from now on. Its present state comes first: once that is there,
+/// nothing is missed.
+async fn follow(api: &Api, id: &str) -> Result<Events> {
     let body = WatchClient::build_query(watch_client::Variables { id: id.to_owned(), after: None });
     let variables = serde_json::to_value(body.variables)?;
     let mut events = api.subscribe_to(body.query, Some(body.operation_name), variables).await?;
+    events.next().await?.context("the events ended")?;
+    Ok(events)
+}
+
+/// Waits for the client to have this status.
+async fn until(events: &mut Events, wanted: watch_client::ClientStatus) -> Result<()> {
     while let Some(event) = events.next().await? {
         let event: watch_client::ResponseData = serde_json::from_value(event)?;
         let event = event.client_status;

@@ -43,22 +43,28 @@ function done<Payload extends { userErrors: readonly { code: string; message: st
   return payload;
 }
 
-/** Follows the client until it has this status. */
-async function watch(id: string, wanted: WatchClientSubscription['clientStatus']['status']): Promise<void> {
-  const socket = createClient({ url: `${url.replace(/^http/, 'ws')}/ws`, webSocketImpl: WebSocket, connectionParams: { authorization } });
-  try {
-    const events = socket.iterate<WatchClientSubscription>({ query: print(WatchClientDocument), variables: { id } });
-    for await (const { data, errors } of events) {
-      if (!data || errors) throw new Error(errors?.map(({ message }) => message).join('; ') ?? 'no data');
-      const { status, job } = data.clientStatus;
-      console.log([status.padEnd(12), job?.kind, job?.state, job?.step].filter(Boolean).join(' ').trimEnd());
-      if (status === wanted) return;
-      if (job?.state === 'FAILED') throw new Error(`${job.lastError?.code}: ${job.lastError?.message}`);
-    }
-    throw new Error('the events ended');
-  } finally {
-    await socket.dispose();
+type Event = WatchClientSubscription['clientStatus'];
+
+const socket = createClient({ url: `${url.replace(/^http/, 'ws')}/ws`, webSocketImpl: WebSocket, connectionParams: { authorization } });
+
+/** The client's status, as it is and at every change. */
+async function* follow(id: string): AsyncGenerator<Event, void> {
+  const events = socket.iterate<WatchClientSubscription>({ query: print(WatchClientDocument), variables: { id } });
+  for await (const { data, errors } of events) {
+    if (!data || errors) throw new Error(errors?.map(({ message }) => message).join('; ') ?? 'no data');
+    yield data.clientStatus;
   }
+}
+
+/** Waits for the client to have this status. Leaves the events open, as `for await` would not. */
+async function until(events: AsyncGenerator<Event, void>, wanted: Event['status']): Promise<void> {
+  for (let next = await events.next(); !next.done; next = await events.next()) {
+    const { status, job } = next.value;
+    console.log([status.padEnd(12), job?.kind, job?.state, job?.step].filter(Boolean).join(' ').trimEnd());
+    if (status === wanted) return;
+    if (job?.state === 'FAILED') throw new Error(`${job.lastError?.code}: ${job.lastError?.message}`);
+  }
+  throw new Error('the events ended');
 }
 
 const { servers } = await ask(ServersDocument, {});
@@ -71,12 +77,17 @@ const client = done(created.createClient).client;
 if (!client) throw new Error('no client');
 console.log(`created      ${client.name} (${client.id})`);
 
+// The present state comes first: of what is asked after it, no change is missed.
+const events = follow(client.id);
+await events.next();
+
 done((await ask(ProvisionClientDocument, { input: { clientId: client.id, validityDays: 30 } })).provisionClient);
-await watch(client.id, 'ACTIVE');
+await until(events, 'ACTIVE');
 
 const { profile } = done((await ask(DeliverProfileDocument, { input: { clientId: client.id } })).deliverProfile);
 writeFileSync(`${name}.ovpn`, profile ?? '', { mode: 0o600, flag: 'wx' });
 console.log(`delivered    ${name}.ovpn, once`);
 
 done((await ask(RevokeClientDocument, { input: { clientId: client.id, reason: 'the end of the walk-through' } })).revokeClient);
-await watch(client.id, 'REVOKED');
+await until(events, 'REVOKED');
+await socket.dispose();

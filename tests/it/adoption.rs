@@ -7,7 +7,7 @@ use tokio::process::Command;
 use vpn_core::{
     clock::Timestamp,
     domain::{Client, ClientStatus, Difference, DriftKind},
-    reconcile::{Act, ReconcileError},
+    reconcile::{Act, Outcome, ReconcileError},
     sandbox::{Options, Sandbox, VpnHost},
     store::{ClientFilter, PageRequest},
 };
@@ -231,7 +231,7 @@ async fn a_revoked_one_whose_name_is_taken_is_left_and_told_so() -> Result<()> {
     for done in done {
         match done.finding.name.as_str() {
             "ben" => ensure!(matches!(&done.result, Err(ReconcileError::Left(_))), "{:?}", done.result),
-            name => ensure!(matches!(done.result, Ok(None)), "{name}: {:?}", done.result),
+            name => ensure!(matches!(done.result, Ok(Outcome::Level)), "{name}: {:?}", done.result),
         }
     }
     assert_eq!(called(&test, "ben").await?.id, other.id);

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use vpn_core::{
-    domain::{Caller, Drift},
+    domain::{Caller, Drift, Server},
     drift::{InspectError, Inspector},
     host::Hosts,
-    reconcile::{Act, Plan, Reconciler},
+    reconcile::{Act, Outcome, Plan, Reconciler},
     worker,
 };
 
@@ -22,7 +22,12 @@ impl TestPlatform {
 
     /// Where they differ now.
     pub async fn inspect(&self) -> Result<Drift, InspectError> {
-        let name = self.server.name.as_str();
+        self.inspect_of(&self.server).await
+    }
+
+    /// The same, of another server.
+    pub async fn inspect_of(&self, server: &Server) -> Result<Drift, InspectError> {
+        let name = server.name.as_str();
         self.inspector().inspect_named(&self.platform, &self.admin, name).await.map(|(_, drift)| drift)
     }
 
@@ -34,8 +39,13 @@ impl TestPlatform {
 
     /// What would be done; with `adopt`, certificates that the database does not know are kept.
     pub async fn plan(&self, adopt: bool) -> Result<Plan> {
+        self.plan_of(&self.server, adopt).await
+    }
+
+    /// The same, of another server.
+    pub async fn plan_of(&self, server: &Server, adopt: bool) -> Result<Plan> {
         let reconciler = self.reconciler(&self.admin).await?;
-        let server = reconciler.server(self.server.name.as_str()).await?;
+        let server = reconciler.server(server.name.as_str()).await?;
         Ok(reconciler.plan(server, adopt).await?)
     }
 
@@ -43,7 +53,7 @@ impl TestPlatform {
     pub async fn apply(&self, plan: Plan) -> Result<Vec<String>> {
         let done = self.reconciler(&self.admin).await?.apply(plan).await?;
         let failed = done.into_iter().filter_map(|done| match done.result {
-            Ok(None) => None,
+            Ok(Outcome::Level) => None,
             other => Some(format!("{}: {other:?}", done.finding.name)),
         });
         Ok(failed.collect())

@@ -165,6 +165,20 @@ impl TestPlatform {
         Ok(self.platform.register_server(&self.admin, input).await?)
     }
 
+    /// The server's host once more, under another name, and another name of its address.
+    pub async fn registered_again(&self, name: &str) -> Result<Server> {
+        let address = &self.server.address;
+        let input = RegisterServer {
+            name: name.to_owned(),
+            host: "localhost".to_owned(),
+            port: address.port().into(),
+            user: address.user().to_owned(),
+            host_key: self.server.host_key.clone(),
+            idempotency_key: None,
+        };
+        Ok(self.platform.register_server(&self.admin, input).await?)
+    }
+
     /// A new client, `pending`, with a name that the shared host does not have yet.
     pub async fn client(&self) -> Result<Client> {
         self.client_on(self.server.id).await

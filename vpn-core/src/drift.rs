@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::{
     clock::Timestamp,
-    domain::{Caller, ClientId, Comparison, Drift, DriftReport, JobFailure, Permission, Server, ServerId},
+    domain::{Caller, ClientId, Comparison, Drift, DriftReport, Elsewhere, JobFailure, Permission, Server, ServerId},
     error::Error,
     host::{HostError, Hosts},
     service::Platform,
@@ -82,7 +82,10 @@ impl Inspector {
         let mut comparison = Comparison::of(self.hosts.view(server).await?, begun);
         let mut page = PageRequest::first(PageRequest::<ClientId>::MAX);
         while self.compare_page(&mut comparison, server.id, &mut page).await? {}
-        let confirmed = self.store.read().await?.drifts(&[server.id]).await?.pop().and_then(|(_, it)| it.confirmed);
+        let mut reader = self.store.read().await?;
+        let holders = reader.holders(&comparison.unclaimed()).await?;
+        comparison.elsewhere(&Elsewhere::than(server.id, &holders));
+        let confirmed = reader.drifts(&[server.id]).await?.pop().and_then(|(_, it)| it.confirmed);
         Ok(comparison.end(confirmed.as_deref()))
     }
 

@@ -2,8 +2,8 @@
 # shellcheck disable=SC2016,SC2154 # text for other shells; the variables of helper.bash
 # A world of its own for tests that start real programs: mount, network and process
 # namespaces. /etc, /usr/local and /var/lib can be written, and nothing of that is
-# seen outside; /run is empty; there is loopback only. When its first process is
-# ended, everything in it is gone.
+# seen outside; /run is empty, and /tmp but for what the tests need of it; there is
+# loopback only. When its first process is ended, everything in it is gone.
 
 # make_world: sets world, the process number of its first process.
 make_world() {
@@ -13,17 +13,27 @@ make_world() {
   fi
   local ready=$BATS_FILE_TMPDIR/world layers=$BATS_FILE_TMPDIR/layers
   mkdir "$layers"
-  # It ends by itself after ten minutes, should nobody end it.
+  # It ends by itself after an hour, should nobody end it.
   unshare --mount --net --pid --fork --kill-child --mount-proc bash -eu -c '
     mount -t tmpfs -o mode=711 world "$1"
     for directory in etc usr/local var/lib; do
       mkdir -p "$1/$directory/upper" "$1/$directory/work"
       mount -t overlay -o "lowerdir=/$directory,upperdir=$1/$directory/upper,workdir=$1/$directory/work" world "/$directory"
     done
+    mkdir -m 1777 "$1/tmp"
+    for kept in "$3" "$4"; do
+      case $kept in
+        /tmp/*)
+          mkdir -p "$1$kept"
+          mount --bind "$kept" "$1$kept"
+          ;;
+      esac
+    done
+    mount --rbind "$1/tmp" /tmp
     mount -t tmpfs -o mode=755 world /run
     ip link set lo up
     echo ready >"$2"
-    exec sleep 600' - "$layers" "$ready" </dev/null >"$BATS_FILE_TMPDIR/world.log" 2>&1 3>&- &
+    exec sleep 3600' - "$layers" "$ready" "$room" "$BATS_RUN_TMPDIR" </dev/null >"$BATS_FILE_TMPDIR/world.log" 2>&1 3>&- &
   world_parent=$!
   wait_for 'the world to be made' [ -s "$ready" ] || { cat "$BATS_FILE_TMPDIR/world.log" && return 1; }
   read -r world <"/proc/$world_parent/task/$world_parent/children" || [ -n "$world" ]

@@ -40,12 +40,15 @@ async fn revocations_that_the_host_forgot_are_repeated_and_the_rest_is_shown() -
     let mut wanted = vec![(revoked.name.to_string(), Act::RevokeAgain), (later.name.to_string(), Act::Missing)];
     wanted.sort();
     assert_eq!(acts(&shown), wanted);
+    let said = shown.to_string();
     assert_eq!(test.apply(shown).await?, Vec::<String>::new());
     assert!(in_the_crl(&host, &revoked).await?);
     assert_eq!(reconciled(&test, revoked.id).await?, 1);
     assert_eq!(test.reload(later.id).await?.status(), ClientStatus::Active);
 
-    // A certificate that the host knows nothing of can be revoked as usual.
+    // A certificate that the host knows nothing of is refused before TLS, and can be revoked as usual.
+    ensure!(said.contains("revoke it, and make a new client"), "{said}");
+    ensure!(!vpn.state.join("pub/admitted").join(later.serial.as_str()).exists());
     let worker = test.worker()?;
     let job = test.revoke(later.id).await?.job;
     test.succeeded(job.id).await?;

@@ -3,8 +3,10 @@
 mod adopt;
 mod ahead;
 mod host_behind;
+mod names;
 mod owner;
 mod programs;
+mod twice;
 
 use anyhow::Result;
 use vpn_core::{

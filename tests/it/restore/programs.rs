@@ -1,12 +1,13 @@
 //! The programs, as an operator runs them.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use anyhow::{Result, ensure};
 use tokio::process::Command;
 use vpn_core::domain::ClientStatus;
 use vpn_tests::{
-    Database, TestPlatform, hosts,
+    Database, TestPlatform,
+    hosts::{self, Errand},
     platform::PROFILE_KEY,
     programs::{built, output},
 };
@@ -78,4 +79,35 @@ async fn an_operator_backs_up_restores_and_reconciles() -> Result<()> {
     let status = store.read().await?.client(client.id).await?.map(|client| client.status());
     assert_eq!(status, Some(ClientStatus::Revoked));
     Ok(())
+}
+
+/// The host is an older one, so that it can be compared though it does not tell who is connected; and it cannot.
+#[tokio::test]
+async fn a_revocation_that_fails_for_good_is_told_with_its_cure_and_by_the_exit_status() -> Result<()> {
+    let host = hosts::private().await?;
+    let vpn = host.host()?;
+    let test = TestPlatform::with_host(Database::Sqlite, vpn, vpn.port, &vpn.host_key).await?;
+    let stranger = Errand::new().await?;
+    hosts::hosts(vpn)?.issue(stranger.at(&hosts::server(vpn)?), &hosts::input()).await?;
+    let inspect = vpn.scripts.join("lib/inspect.sh");
+    fs::write(&inspect, fs::read_to_string(&inspect)?.replace(",proofs,published", ",proofs"))?;
+    let (helper, away) = (vpn.scripts.join("sessions"), vpn.scripts.join("sessions.away"));
+    fs::rename(&helper, &away)?;
+
+    let key = vpn.private_key_path();
+    let shell = Shell { test: &test, database: test.db.url.clone(), ssh_key: &key };
+    let (id, name) = (stranger.client.id, stranger.client.name.as_str());
+    let apply = ["reconcile", "--from-host", "vpn1", "--apply"];
+    let (success, said) = shell.run("vpn-worker", &apply).await?;
+    ensure!(!success, "{said}");
+    for part in [&format!("{name}: failed: the job job_"), "look at the host", "run this again"] {
+        ensure!(said.contains(part), "{part} is not in: {said}");
+    }
+    ensure!(test.reload(id).await?.status() != ClientStatus::Revoked);
+
+    fs::rename(&away, &helper)?;
+    let (success, said) = shell.run("vpn-worker", &apply).await?;
+    ensure!(success, "{said}");
+    assert_eq!(test.reload(id).await?.status(), ClientStatus::Revoked);
+    test.check().await
 }

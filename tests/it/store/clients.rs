@@ -23,6 +23,7 @@ on_every_database!(
     clients_are_found_by_status_server_and_name,
     clients_are_found_by_when_they_were_recorded,
     clients_are_found_by_many_ids,
+    who_holds_a_certificate_is_found_by_its_serial_or_its_id,
     a_revocation_from_before_is_recorded_once_and_only_for_who_is_pending,
     an_uncommitted_client_never_was,
 );
@@ -255,6 +256,21 @@ async fn clients_are_found_by_many_ids(world: World) -> Result<()> {
     found.sort_by_key(|client| client.id);
     assert_eq!(found, [one, two]);
     assert_eq!(world.store().read().await?.clients_by_id(&[]).await?, []);
+    Ok(())
+}
+
+async fn who_holds_a_certificate_is_found_by_its_serial_or_its_id(world: World) -> Result<()> {
+    let (here, there) = (world.server().await?, world.server().await?);
+    let (one, two) = (world.client_on(here.id).await?, world.client_on(there.id).await?);
+    let nobody = world.new_client(here.id)?;
+    let mut reader = world.store().read().await?;
+    let both = [(one.serial.clone(), Some(one.id)), (nobody.serial.clone(), Some(two.id))];
+    let mut found = reader.holders(&both).await?;
+    found.sort_by_key(|(client, _)| client.id);
+    assert_eq!(found, [(one.clone(), here.name), (two.clone(), there.name.clone())]);
+    assert_eq!(reader.holders(&[(two.serial.clone(), None)]).await?, [(two, there.name)]);
+    assert_eq!(reader.holders(&[(nobody.serial, Some(nobody.id))]).await?, []);
+    assert_eq!(reader.holders(&[]).await?, []);
     Ok(())
 }
 

@@ -39,6 +39,14 @@ pub struct HostRecord {
     pub foreign_name: Option<String>,
 }
 
+impl HostRecord {
+    /// The client that it belongs to, if the host tells.
+    #[must_use]
+    pub fn client_id(&self) -> Option<ClientId> {
+        self.owner.as_ref().map(|(_, id)| *id)
+    }
+}
+
 impl FromStr for HostRecord {
     type Err = Invalid;
 

@@ -59,7 +59,10 @@ pub enum HostErrorKind {
     )]
     BadRequest(String),
     /// Name or serial belong to another client.
-    #[error("holds something else under this name, address or serial ({0}): compare its list with the platform's")]
+    #[error(
+        "holds something else under this name, address or serial ({0}): compare it with the platform, by `vpn-worker \
+         reconcile --from-host` and the name of this host"
+    )]
     Conflict(String),
     /// The serial is revoked there.
     #[error(
@@ -94,6 +97,9 @@ pub enum HostErrorKind {
 }
 
 impl HostErrorKind {
+    /// The code of [`Conflict`](Self::Conflict).
+    pub const CONFLICT: &str = "HOST_CONFLICT";
+
     /// Stable, for programs.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -105,7 +111,7 @@ impl HostErrorKind {
             Self::HostKeyMismatch { .. } => "HOST_KEY_MISMATCH",
             Self::HostKeyUnknown { .. } => "HOST_KEY_UNKNOWN",
             Self::BadRequest(_) => "HOST_BAD_REQUEST",
-            Self::Conflict(_) => "HOST_CONFLICT",
+            Self::Conflict(_) => Self::CONFLICT,
             Self::Revoked(_) => "HOST_REVOKED",
             Self::Damaged(_) => "HOST_DAMAGED",
             Self::Trouble(_) => "HOST_TROUBLE",

@@ -6,7 +6,8 @@ use super::{Act, Finding, Plan, ReconcileError, Reconciler};
 use crate::{
     audit::{Action, Entry, JobAct},
     domain::{Client, ClientState, ClientStatus, FencingToken, Invalid, Job, JobId, JobKind, JobState, Server},
-    host::{HostErrorKind, Order, certificate_of_profile},
+    error::Error,
+    host::{HostError, HostErrorKind, Order, certificate_of_profile},
     lock::Lease,
     queue::Handler as _,
     service::RevokeClient,
@@ -28,8 +29,20 @@ const LOOKS: u32 = 150;
 pub struct Done {
     /// The finding.
     pub finding: Finding,
-    /// `Ok` when the two are level on it now; with the job that goes on, if there is one.
-    pub result: Result<Option<Job>, ReconcileError>,
+    /// How far the two are level on it now.
+    pub result: Result<Outcome, ReconcileError>,
+}
+
+/// What was reached.
+#[derive(Debug)]
+pub enum Outcome {
+    /// They are level, or nothing was to be done.
+    Level,
+    /// It is revoked, and the CRL in force has it. Its sessions are not proven gone: OpenVPN does not tell, or the name
+    /// is that of another certificate by now, and OpenVPN knows sessions by name.
+    SessionsUnproven,
+    /// This job is not at its end: workers go on with it.
+    GoesOn(Box<Job>),
 }
 
 impl Reconciler {
@@ -51,32 +64,32 @@ impl Reconciler {
         Ok(done)
     }
 
-    async fn put_right(&self, server: &Server, finding: &Finding) -> Result<Option<Job>, ReconcileError> {
+    async fn put_right(&self, server: &Server, finding: &Finding) -> Result<Outcome, ReconcileError> {
         match finding.act {
-            Act::Missing | Act::LeaveAdopted => Ok(None),
+            Act::Missing | Act::LeaveAdopted => Ok(Outcome::Level),
             Act::RecordAsRevoked => match self.record_revoked(server, finding).await {
                 // There is nothing to record it under, and no need to: the CRL has it.
                 Err(ReconcileError::InTheWay(why)) if finding.revoked_at.is_some() => Err(ReconcileError::Left(why)),
-                recorded => recorded.map(|()| None),
+                recorded => recorded.map(level),
             },
-            Act::RaiseFence => self.raise(server, finding).await.map(|()| None),
+            Act::RaiseFence => self.raise(server, finding).await.map(level),
             Act::Revoke | Act::RevokeLost => {
                 self.raise(server, finding).await?;
-                self.revoke(finding, if finding.act == Act::Revoke { REVOKED_THERE } else { LOST }).await
+                self.revoke(server, finding, if finding.act == Act::Revoke { REVOKED_THERE } else { LOST }).await
             }
-            Act::RevokeAgain => self.revoke_again(server, finding).await.map(|()| None),
-            Act::Activate => self.activate(server, finding).await.map(|()| None),
+            Act::RevokeAgain => self.revoke_again(server, finding).await,
+            Act::Activate => self.activate(server, finding).await.map(level),
             Act::RecordAndRevoke => match self.record(server, finding).await {
-                Err(ReconcileError::InTheWay(_)) => self.revoke_unrecorded(server, finding).await.map(|()| None),
+                Err(ReconcileError::InTheWay(_)) => self.revoke_unrecorded(server, finding).await,
                 recorded => {
                     recorded?;
-                    self.revoke(finding, UNKNOWN).await
+                    self.revoke(server, finding, UNKNOWN).await
                 }
             },
-            Act::RecordAsPending => self.record(server, finding).await.map(|()| None),
+            Act::RecordAsPending => self.record(server, finding).await.map(level),
             Act::RecordAndActivate => {
                 self.record(server, finding).await?;
-                self.activate(server, finding).await.map(|()| None)
+                self.activate(server, finding).await.map(level)
             }
         }
     }
@@ -134,11 +147,8 @@ impl Reconciler {
         match tx.insert_client(new).await {
             Ok(_) => {}
             Err(StoreError::Duplicate(_)) => {
-                return Err(ReconcileError::InTheWay(format!(
-                    "another client of the database is called `{}` there, or has the serial {}, and there can be one: \
-                     without --adopt, the one that the database does not know is revoked",
-                    finding.name, finding.serial
-                )));
+                drop(tx);
+                return Err(self.in_the_way(server, finding).await?);
             }
             Err(other) => return Err(other.into()),
         }
@@ -148,28 +158,83 @@ impl Reconciler {
         Ok(tx)
     }
 
+    /// Why it cannot be recorded. A certificate that the database knows is not to be revoked for that.
+    async fn in_the_way(&self, server: &Server, finding: &Finding) -> Result<ReconcileError, StoreError> {
+        let sought = [(finding.serial.clone(), Some(finding.client_id))];
+        let holders = self.runner.store.read().await?.holders(&sought).await?;
+        let knows = |client: &Client| client.serial == finding.serial || client.server_id != server.id;
+        if let Some((client, server)) = holders.into_iter().find(|(client, _)| knows(client)) {
+            return Ok(ReconcileError::Known { name: client.name, id: client.id, server });
+        }
+        Ok(ReconcileError::InTheWay(format!(
+            "another client of this server is called `{}` in the database, or has the same id, and there can be one: \
+             without --adopt, the one that the database does not know is revoked",
+            finding.name
+        )))
+    }
+
     /// As when a person asks for it, and at once: from the request on, nothing can activate the client.
     /// What is not done here, a worker goes on with.
-    async fn revoke(&self, finding: &Finding, reason: &str) -> Result<Option<Job>, ReconcileError> {
+    async fn revoke(&self, server: &Server, finding: &Finding, reason: &str) -> Result<Outcome, ReconcileError> {
         let id = finding.client_id.to_string();
         let input = RevokeClient { client_id: id, reason: reason.to_owned(), idempotency_key: None };
-        let queued = self.platform.revoke_client(&self.caller, input).await?;
+        let mut job = self.platform.revoke_client(&self.caller, input).await?.job;
         let mut looks = tokio::time::interval(LOOK_EVERY);
         for _ in 0..LOOKS {
             looks.tick().await;
             // A worker may have it, or take it between two looks.
-            self.runner.look_at(queued.job.id).await;
-            let job = self.runner.store.read().await?.job(queued.job.id).await?;
-            if job.is_none_or(|job| job.state == JobState::Succeeded) {
-                return Ok(None);
+            self.runner.look_at(job.id).await;
+            job = self.runner.store.read().await?.job(job.id).await?.ok_or_else(|| Error::not_found("jobId", "job"))?;
+            if job.state.is_final() {
+                break;
             }
         }
-        Ok(self.runner.store.read().await?.job(queued.job.id).await?)
+        match (job.state, job.failure) {
+            (JobState::Succeeded, _) => Ok(Outcome::Level),
+            (JobState::Queued | JobState::Running, failure) => Ok(Outcome::GoesOn(Box::new(Job { failure, ..job }))),
+            (_, Some(failure)) if failure.code == HostErrorKind::CONFLICT => self.finish(server, finding).await,
+            (state, failure) => {
+                let why = failure.map_or_else(|| state.as_str().to_owned(), |failure| failure.message);
+                Err(ReconcileError::Failed { job: job.id, why })
+            }
+        }
+    }
+
+    /// A job that revokes ends only when it is proven that no session is left, and the host refuses to look: the name
+    /// is that of another certificate, which is not revoked. It came to be so because the database forgot that the client
+    /// was revoked, and its sessions ended, before. What can be read back is that the CRL in force has the serial.
+    async fn finish(&self, server: &Server, finding: &Finding) -> Result<Outcome, ReconcileError> {
+        let Some(client) = self.runner.store.read().await?.client(finding.client_id).await? else {
+            return Err(Error::not_found("clientId", "client").into());
+        };
+        self.locked(finding, |lease| self.finish_under(server, finding, &client, lease)).await
+    }
+
+    async fn finish_under(
+        &self,
+        server: &Server,
+        finding: &Finding,
+        client: &Client,
+        lease: Lease,
+    ) -> Result<Outcome, ReconcileError> {
+        let mut tx = self.runner.store.begin().await?;
+        tx.adopt_client(client.id, lease.fence(), false).await?;
+        tx.commit(self.entry(server, finding, client.status()), []).await?;
+        let (sessions, entry) = self.shut_out(server, finding, client, &lease).await?;
+        if sessions == Sessions::Unproven {
+            return Err(HostError::new(server, HostErrorKind::SessionsUnproven, None).into());
+        }
+        let mut tx = self.runner.store.begin().await?;
+        tx.lock_client(client.id).await?;
+        tx.mark_client_revoked(client.id, lease.fence()).await?;
+        tx.destroy_profile(client.id).await?;
+        tx.commit(entry, []).await?;
+        Ok(sessions.into())
     }
 
     /// Another client has its name in the database by now, so it cannot be recorded there: only the host
     /// is told, and the audit log.
-    async fn revoke_unrecorded(&self, server: &Server, finding: &Finding) -> Result<(), ReconcileError> {
+    async fn revoke_unrecorded(&self, server: &Server, finding: &Finding) -> Result<Outcome, ReconcileError> {
         let client = Client {
             id: finding.client_id,
             server_id: server.id,
@@ -185,8 +250,10 @@ impl Reconciler {
     }
 
     /// The client is revoked in the database, where nothing can change any more: only the host is told.
-    async fn revoke_again(&self, server: &Server, finding: &Finding) -> Result<(), ReconcileError> {
-        let Some(client) = self.runner.store.read().await?.client(finding.client_id).await? else { return Ok(()) };
+    async fn revoke_again(&self, server: &Server, finding: &Finding) -> Result<Outcome, ReconcileError> {
+        let Some(client) = self.runner.store.read().await?.client(finding.client_id).await? else {
+            return Ok(Outcome::Level);
+        };
         self.locked(finding, |lease| self.revoke_again_under(server, finding, &client, lease)).await
     }
 
@@ -196,18 +263,30 @@ impl Reconciler {
         finding: &Finding,
         client: &Client,
         lease: Lease,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<Outcome, ReconcileError> {
+        let (sessions, entry) = self.shut_out(server, finding, client, &lease).await?;
+        self.runner.store.begin().await?.commit(entry, []).await?;
+        Ok(sessions.into())
+    }
+
+    /// On the host: tombstone, CRL, sessions. With the entry that tells of it.
+    async fn shut_out(
+        &self,
+        server: &Server,
+        finding: &Finding,
+        client: &Client,
+        lease: &Lease,
+    ) -> Result<(Sessions, Entry), ReconcileError> {
         let order = Order { server, client, job: JobId::generate(&self.runner.ambient), fence: lease.fence() };
         let revoked = self.runner.hosts.revoke(order).await?;
         let entry = self.entry(server, finding, ClientStatus::Revoked).with("run", revoked.evidence.to_json());
-        let entry = match self.runner.hosts.kill(order).await {
-            Ok(killed) => entry.with("sessionsProvenGone", killed.proves_no_session()),
-            // Its name is another client's by now, and OpenVPN knows sessions by name.
-            Err(error) if matches!(error.kind(), HostErrorKind::Conflict(_)) => entry.with("sessionsProvenGone", false),
+        let sessions = match self.runner.hosts.kill(order).await {
+            Ok(killed) if killed.proves_no_session() => Sessions::Gone,
+            Ok(_) => Sessions::Unproven,
+            Err(error) if matches!(error.kind(), HostErrorKind::Conflict(_)) => Sessions::OfAnother,
             Err(other) => return Err(other.into()),
         };
-        self.runner.store.begin().await?.commit(entry, []).await?;
-        Ok(())
+        Ok((sessions, entry.with("sessionsProvenGone", sessions == Sessions::Gone)))
     }
 
     /// Makes a client active whose profile was handed out before the database was set back. Its
@@ -248,11 +327,35 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn locked<F>(&self, finding: &Finding, work: impl FnOnce(Lease) -> F) -> Result<(), ReconcileError>
+    async fn locked<T, F>(&self, finding: &Finding, work: impl FnOnce(Lease) -> F) -> Result<T, ReconcileError>
     where
-        F: Future<Output = Result<(), ReconcileError>>,
+        F: Future<Output = Result<T, ReconcileError>>,
     {
         let floor = finding.fences.0.max(finding.fences.1);
         self.runner.locks.with(&Client::resource(finding.client_id), floor, work).await?
     }
+}
+
+/// What the host tells of the sessions of a client that it has revoked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sessions {
+    /// There is none.
+    Gone,
+    /// It does not say, or some are left.
+    Unproven,
+    /// The name is that of another certificate by now, and OpenVPN knows sessions by name: it does not look.
+    OfAnother,
+}
+
+impl From<Sessions> for Outcome {
+    fn from(sessions: Sessions) -> Self {
+        match sessions {
+            Sessions::Gone => Self::Level,
+            Sessions::Unproven | Sessions::OfAnother => Self::SessionsUnproven,
+        }
+    }
+}
+
+const fn level((): ()) -> Outcome {
+    Outcome::Level
 }

@@ -14,7 +14,8 @@
 //! | issued, or begun | nothing | recorded, then revoked; with `adopt`, kept |
 //! | taken over from another PKI | nothing | shown; with `adopt`, recorded as active |
 //! | revoked | nothing | with `adopt`, recorded as revoked |
-//! | nothing | active | shown, and left alone: the certificate works, and can be revoked |
+//! | issued, or begun | a client of another server | shown, and left alone: the host is registered twice, or is a copy |
+//! | nothing | active | shown, and left alone: a host that was set back refuses it before TLS; revoke it, and make a new client |
 //!
 //! A certificate that the database does not know is revoked unless a person decides otherwise: nobody
 //! can say who asked for it, and whoever has it is let in. To revoke one too many costs a new client;
@@ -25,7 +26,7 @@ mod apply;
 mod plan;
 
 use crate::{
-    domain::{Caller, Permission, Server},
+    domain::{Caller, ClientId, CommonName, JobId, Permission, Server, ServerName},
     error::Error,
     host::HostError,
     jobs::Runner,
@@ -34,8 +35,8 @@ use crate::{
     store::StoreError,
 };
 
-pub use apply::Done;
-pub use plan::{Act, Finding, Plan};
+pub use apply::{Done, Outcome};
+pub use plan::{Act, Finding, Left, Plan};
 
 /// Why a server was not reconciled.
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +53,30 @@ pub enum ReconcileError {
     /// The platform refused.
     #[error(transparent)]
     Refused(#[from] Error),
+    /// A job failed for good.
+    #[error("the job {job} failed: {why}. When that is put right, run this again")]
+    Failed {
+        /// Which.
+        job: JobId,
+        /// Why.
+        why: String,
+    },
     /// Another client stands in the way.
     #[error("{0}")]
     InTheWay(String),
+    /// The database knows it: under another server, or because somebody has recorded it meanwhile.
+    #[error(
+        "the database has this certificate, or its client, as {name} ({id}) of the server {server}: nothing was done \
+         about it; run this again without --apply, which shows what it means"
+    )]
+    Known {
+        /// The client's name.
+        name: CommonName,
+        /// Which.
+        id: ClientId,
+        /// Its server.
+        server: ServerName,
+    },
     /// It lets nobody in, and is left as it is.
     #[error("{0}")]
     Left(String),

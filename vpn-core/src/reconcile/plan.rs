@@ -1,7 +1,7 @@
 //! What would have to be done.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
 };
 
@@ -9,8 +9,8 @@ use super::{ReconcileError, Reconciler};
 use crate::{
     clock::Timestamp,
     domain::{
-        Client, ClientId, ClientStatus, CommonName, FencingToken, HostRecord, Job, JobKind, RecordState, Serial,
-        Server, ServerId,
+        Client, ClientId, ClientStatus, CommonName, Difference, Elsewhere, FencingToken, HostRecord, Job, JobKind,
+        Kinship, RecordState, Serial, Server, ServerId, ServerName,
     },
     store::{ClientFilter, PageRequest},
 };
@@ -23,10 +23,20 @@ pub struct Plan {
     /// Where they differ, in the order in which it is put right: names become free before they are
     /// taken.
     pub findings: Vec<Finding>,
-    /// Certificates that the host took over, and that can be no clients: nothing is done about them.
-    pub left: Vec<HostRecord>,
+    /// Certificates that nothing is done about.
+    pub left: Vec<Left>,
     /// On how many clients they agree.
     pub level: usize,
+}
+
+/// A certificate that is no matter of this server, or cannot be.
+#[derive(Clone, Debug)]
+pub struct Left {
+    /// What the host has.
+    pub record: HostRecord,
+    /// The client that the database has it, or its id, as, and that client's server. Without one, the host took it
+    /// over, and it can be no client.
+    pub elsewhere: Option<(Client, ServerName)>,
 }
 
 /// A client on which they differ.
@@ -60,7 +70,7 @@ pub enum Act {
     Activate,
     /// Nothing else: its fence is raised.
     RaiseFence,
-    /// The host has no certificate of it any more. Nothing is done.
+    /// The host has no certificate of it any more, and, if it was set back, does not let it in. Nothing is done.
     Missing,
     /// The host has it revoked, and the database does not know it: it is recorded as revoked.
     RecordAsRevoked,
@@ -114,8 +124,8 @@ impl Act {
             Self::Activate => "make active: the host has issued its certificate, and the profile was handed out",
             Self::RaiseFence => "raise its fence: the host is ahead",
             Self::Missing => {
-                "nothing: it is active, and the host knows no certificate of it (was the host set back?); it can be \
-                 revoked as usual"
+                "nothing: it is active, and the host knows no certificate of it; a host that was set back does not let \
+                 it in: revoke it, and make a new client"
             }
             Self::RecordAsRevoked => "record as revoked: the host has it revoked, the database does not know it",
             Self::LeaveAdopted => {
@@ -151,18 +161,59 @@ impl fmt::Display for Finding {
     }
 }
 
+impl Plan {
+    /// A certificate that no client of this server has.
+    fn add_unknown(&mut self, record: HostRecord, elsewhere: &Elsewhere, shown: &Shown, begun: Timestamp, adopt: bool) {
+        match elsewhere.kinship(&record) {
+            Some(Kinship::Revoked(client)) => {
+                let known = Known { client: client.clone(), open: Vec::new(), has_profile: false };
+                self.findings.extend(compare(&known, Some(&record), shown, begun, adopt));
+            }
+            Some(Kinship::Of(client, server)) => {
+                self.left.push(Left { record, elsewhere: Some((client.clone(), server.clone())) });
+            }
+            None if record.state == RecordState::Foreign => self.left.push(Left { record, elsewhere: None }),
+            // It lets nobody in, and is on record there.
+            None if elsewhere.find(&record).is_some() => {}
+            None => self.findings.extend(shown.unknown(record, adopt)),
+        }
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: level on {} clients, apart on {}", self.server.name, self.level, self.findings.len())?;
         self.findings.iter().try_for_each(|finding| writeln!(f, "  {finding}"))?;
-        self.left.iter().try_for_each(|record| {
-            let name = record.foreign_name.as_deref().unwrap_or("a certificate without a name");
-            writeln!(
-                f,
-                "  {name} (serial {}): left: the host took it over, and it can be no client; see vpn-worker drift",
-                record.serial
-            )
+        self.left.iter().try_for_each(|left| writeln!(f, "  {left}"))?;
+        let mut shared: BTreeMap<&str, (&ServerName, usize)> = BTreeMap::new();
+        for (_, server) in self.left.iter().filter_map(|left| left.elsewhere.as_ref()) {
+            shared.entry(server.as_str()).or_insert((server, 0)).1 += 1;
+        }
+        shared.into_values().try_for_each(|(server, certificates)| {
+            let shared = Difference::SharedHost { server: server.clone(), certificates };
+            writeln!(f, "  {}. {}", shared.message(), shared.cure(&self.server.name))
         })
+    }
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let HostRecord { serial, owner, foreign_name, .. } = &self.record;
+        let name = owner.as_ref().map(|(name, _)| name.as_str()).or(foreign_name.as_deref());
+        let name = name.unwrap_or("a certificate without a name");
+        match &self.elsewhere {
+            Some((client, server)) => write!(
+                f,
+                "{name} (serial {serial}): left: it is {} ({}, {}) of the server {server}",
+                client.name,
+                client.id,
+                client.status().as_str()
+            ),
+            None => write!(
+                f,
+                "{name} (serial {serial}): left: the host took it over, and it can be no client; see vpn-worker drift"
+            ),
+        }
     }
 }
 
@@ -217,15 +268,15 @@ impl Reconciler {
     pub async fn plan(&self, server: Server, adopt: bool) -> Result<Plan, ReconcileError> {
         let begun = self.runner.store.begin().await?.at();
         let (records, shown) = self.shown(&server).await?;
-        let mut on_host: HashMap<String, HostRecord> =
-            records.into_iter().map(|record| (record.serial.as_str().to_owned(), record)).collect();
+        let mut on_host: HashMap<Serial, HostRecord> =
+            records.into_iter().map(|record| (record.serial.clone(), record)).collect();
         let mut plan = Plan { server, findings: Vec::new(), left: Vec::new(), level: 0 };
         let mut page = PageRequest::first(PageRequest::<ClientId>::MAX);
         loop {
             let (known, has_next) = self.known(plan.server.id, &page).await?;
             page.after = known.last().map(|known| known.client.id);
             for known in known {
-                let record = on_host.remove(known.client.serial.as_str());
+                let record = on_host.remove(&known.client.serial);
                 match compare(&known, record.as_ref(), &shown, begun, adopt) {
                     Some(finding) => plan.findings.push(finding),
                     None => plan.level += 1,
@@ -235,11 +286,13 @@ impl Reconciler {
                 break;
             }
         }
-        let (left, unknown): (Vec<_>, Vec<_>) =
-            on_host.into_values().partition(|record| record.state == RecordState::Foreign);
-        plan.left = left;
-        plan.left.sort_by(|a, b| a.serial.as_str().cmp(b.serial.as_str()));
-        plan.findings.extend(unknown.into_iter().filter_map(|record| shown.unknown(record, adopt)));
+        let sought: Vec<_> = on_host.values().map(|record| (record.serial.clone(), record.client_id())).collect();
+        let holders = self.runner.store.read().await?.holders(&sought).await?;
+        let elsewhere = Elsewhere::than(plan.server.id, &holders);
+        for record in on_host.into_values() {
+            plan.add_unknown(record, &elsewhere, &shown, begun, adopt);
+        }
+        plan.left.sort_by(|a, b| a.record.serial.as_str().cmp(b.record.serial.as_str()));
         plan.findings.sort_by_key(|finding| (finding.act, finding.client_id));
         Ok(plan)
     }

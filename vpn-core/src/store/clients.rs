@@ -1,7 +1,10 @@
 //! Clients. Writes that follow from work on a VPN host take a [`Fence`] and touch nothing when the
 //! fence is no longer the newest.
 
-use std::ops::DerefMut;
+use std::{
+    collections::{HashMap, HashSet},
+    ops::DerefMut,
+};
 
 use sqlx::AnyConnection;
 
@@ -14,7 +17,7 @@ use crate::{
     clock::Timestamp,
     domain::{
         Certificate, Client, ClientId, ClientState, ClientStatus, CommonName, Fence, FencingToken, Reason, Serial,
-        ServerId,
+        ServerId, ServerName,
     },
 };
 
@@ -96,6 +99,27 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
             rows.extend(query.fetch_all(self.conn()).await?);
         }
         rows.iter().map(row::client).collect()
+    }
+
+    /// The clients that have one of these serials or ids, with their server.
+    pub async fn holders(
+        &mut self,
+        certificates: &[(Serial, Option<ClientId>)],
+    ) -> Result<Vec<(Client, ServerName)>, StoreError> {
+        let serials = certificates.iter().map(|(serial, _)| serial.to_string()).collect();
+        let ids: Vec<ClientId> = certificates.iter().filter_map(|(_, id)| *id).collect();
+        let rows = self.rows_by_key(row::CLIENT, "clients", "serial", "", serials).await?;
+        let mut clients: HashMap<ClientId, Client> = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let client = row::client(row)?;
+            clients.insert(client.id, client);
+        }
+        clients.extend(self.clients_by_id(&ids).await?.into_iter().map(|client| (client.id, client)));
+        let servers: HashSet<ServerId> = clients.values().map(|client| client.server_id).collect();
+        let servers = self.servers_by_id(&Vec::from_iter(servers)).await?;
+        let names: HashMap<ServerId, ServerName> = servers.into_iter().map(|it| (it.id, it.name)).collect();
+        let with_server = |client: Client| Some((client.clone(), names.get(&client.server_id)?.clone()));
+        Ok(clients.into_values().filter_map(with_server).collect())
     }
 
     async fn client_where_id(&mut self, id: ClientId, lock: &str) -> Result<Option<Client>, StoreError> {

@@ -1,22 +1,12 @@
-// `vpn-graphql serve` over an SQLite and a Redis of its own, on free ports of loopback.
+// `vpn-graphql serve` on a free port of loopback, over an SQLite and a Redis of its own, which has a socket for a port.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const PROGRAM = process.env.SERVER;
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** The first line that matches of what it says; fails with all of it when it ends before. */
 async function told(child, from, pattern) {
@@ -41,19 +31,19 @@ async function stopped(child) {
 /** Starts it all; `oidc` are the lines of its configuration about the issuer. */
 export async function startPlatform(oidc) {
   const home = await mkdtemp(join(tmpdir(), 'vpn-identity-'));
-  const port = await freePort();
-  const redis = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--dir', home]);
+  const socket = join(home, 'redis');
+  const redis = spawn('redis-server', ['--port', '0', '--unixsocket', socket, '--save', '', '--dir', home]);
   const children = [redis];
   const stop = async () => {
     for (const child of children.reverse()) await stopped(child);
     await rm(home, { recursive: true });
   };
   try {
-    await told(redis, redis.stdout, /Ready to accept connections/);
+    await told(redis, redis.stdout, /ready to accept connections/i);
     const config = join(home, 'config.toml');
     const lines = [
       `database_url = "sqlite://${home}/platform.db"`,
-      `redis_url = "redis://127.0.0.1:${port}"`,
+      `redis_url = "redis+unix://${socket}"`,
       `profile_key = "${'5e'.repeat(32)}"`,
       'listen = "127.0.0.1:0"',
       ...oidc,

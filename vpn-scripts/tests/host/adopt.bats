@@ -296,7 +296,7 @@ adopted_whole() {
   [[ $output = *'has a passphrase'* ]]
   [ "$(files ca)" = 0 ]
   cp "$BATS_FILE_TMPDIR/pki/private/ca.key" "$pki/private/ca.key"
-  sed -i '0,/^R\t/s/^\(R\t[^\t]*\t[^\t]*\t\)/\1FF/' "$pki/index.txt"
+  sed -i '0,/^R\t/s/^\(R\t[^\t]*\t[^\t]*\t\)[^\t]*/\1FF112233445566778899AABBCCDDEEFF00/' "$pki/index.txt"
   adopt
   [[ $output = *'more than 128 bits'* ]]
 }

@@ -39,13 +39,18 @@ killed() { # SERVER KILLED OPEN
   [ "$(value server) $(value killed) $(value open)" = "$1 $2 $3" ] || { echo "$reply" && return 1; }
 }
 
+asked() { # LINES, of which the last is the goodbye: nobody waits for an answer to it
+  wait_for 'the goodbye' grep -qx quit "$socket.log"
+  [ "$(<"$socket.log")" = "$1" ]
+}
+
 @test "sessions lists who is connected, without those still shaking hands" {
   server plain alice UNDEF bob alice
   sessions
   expect 0
   [ "$(value server)" = running ]
   [ "$(payload)" = $'alice 192.0.2.1:40000 1767225600 100 200\nbob 192.0.2.1:40000 1767225600 100 200\nalice 192.0.2.1:40000 1767225600 100 200' ]
-  [ "$(<"$socket.log")" = $'status 3\nquit' ]
+  asked $'status 3\nquit'
 }
 
 @test "names of other PKIs are told in one word, and keep nobody from being revoked" {
@@ -70,7 +75,7 @@ killed() { # SERVER KILLED OPEN
   server plain alice alice2 Alice bob alice
   ask kill
   killed running 2 0
-  [ "$(<"$socket.log")" = $'kill alice\nstatus 3\nquit' ]
+  asked $'kill alice\nstatus 3\nquit'
   sessions
   [ "$(payload | cut -d ' ' -f 1 | paste -s)" = $'alice2\tAlice\tbob' ]
 }
@@ -80,7 +85,7 @@ killed() { # SERVER KILLED OPEN
   server plain UNDEF bob
   ask kill
   killed running 1 0
-  [ "$(<"$socket.log")" = $'kill alice\nstatus 3\nkill 192.0.2.1:40000\nstatus 3\nquit' ]
+  asked $'kill alice\nstatus 3\nkill 192.0.2.1:40000\nstatus 3\nquit'
 }
 
 # As OpenVPN's does after the machine's was set back.
@@ -90,6 +95,7 @@ killed() { # SERVER KILLED OPEN
   ask kill
   killed running 1 0
   end "$fake"
+  rm "$socket"
   server early UNDEF bob
   ask kill
   killed running 0 0
@@ -205,7 +211,6 @@ killed() { # SERVER KILLED OPEN
 @test "a server that says nothing is unreachable after some seconds, and keeps nobody else waiting" {
   revoked
   server silent alice
-  SECONDS=0
   apart 1 ask kill
   # While that one waits, the lock is free.
   wait_for 'the kill to be under way' [ -s "$socket.log" ]
@@ -215,7 +220,8 @@ killed() { # SERVER KILLED OPEN
   collect
   take 1
   killed unreachable 0 0
-  [ "$SECONDS" -le 8 ]
+  # It was not the stand-in that gave up.
+  [ "$(<"$socket.log")" = accepted ]
 }
 
 @test "without a socket, and without a process, the server is stopped" {
@@ -251,9 +257,10 @@ killed() { # SERVER KILLED OPEN
   rm "$socket"
   echo x >"$BATS_TEST_TMPDIR/damaged"
   "$libexec/sessions" "$socket" "$BATS_TEST_TMPDIR/damaged" kill alice 1 >"$BATS_TEST_TMPDIR/answer" 3>&- &
+  local helper=$! # what ask starts has the next one
   ask kill
   killed unreachable 0 0
-  wait "$!"
+  wait "$helper"
   [ "$(<"$BATS_TEST_TMPDIR/answer")" = $'server=unreachable\nkilled=0\nopen=0' ]
 }
 

@@ -106,10 +106,11 @@ listed() {
   ask kill
   expect 0
   [ "$(value server) $(value killed) $(value open)" = 'running 1 0' ]
+  : >"$log"
   : >"$room_of_relay/go"
   wait_for 'the client to go on' [ -e "$room_of_relay/released" ]
-  # Time enough for a handshake, of which one takes milliseconds here.
-  sleep 1
+  # The server has what was held back, and knows of no handshake that it could belong to.
+  wait_for 'the server to refuse it' grep -q 'TLS Error.*192\.0\.2\.2:' "$log"
   [ "$(listed)" = bob ]
   run ! grep -q 'Initialization Sequence Completed' "$client_log"
   end_client

@@ -145,7 +145,7 @@ with_key() { # FILE
 }
 
 @test "the metadata's file is gone after the handshake" {
-  run -0 in_world find /tmp -maxdepth 1 -user nobody -name 'openvpn_*'
+  run -0 in_world find "$(sed -n 's/^tmp-dir //p' "$state/server/openvpn.conf")" -maxdepth 1 -user nobody -name 'openvpn_*'
   [ -z "$output" ]
 }
 

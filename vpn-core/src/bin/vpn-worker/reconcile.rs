@@ -5,10 +5,14 @@ use std::process::ExitCode;
 use clap::Args;
 use vpn_core::{
     config::WorkerConfig,
-    reconcile::{ReconcileError, Reconciler},
+    reconcile::{Outcome, ReconcileError, Reconciler},
     service::{Platform, local_caller},
     worker,
 };
+
+/// OpenVPN looks at the CRL whenever keys are negotiated anew: once an hour, and the old keys may live for another.
+const SESSIONS: &str = "That no session of it is open is not proven: OpenVPN does not tell, or the name is that of \
+                        another certificate there. One that is open ends within two hours, because the CRL has it";
 
 #[derive(Args)]
 pub(crate) struct Reconcile {
@@ -48,9 +52,10 @@ impl Reconcile {
         for done in reconciler.apply(plan).await? {
             let name = &done.finding.name;
             match done.result {
-                Ok(None) if done.finding.act.does_nothing() => println!("{name}: left as it is"),
-                Ok(None) => println!("{name}: done"),
-                Ok(Some(job)) => {
+                Ok(Outcome::Level) if done.finding.act.does_nothing() => println!("{name}: left as it is"),
+                Ok(Outcome::Level) => println!("{name}: done"),
+                Ok(Outcome::SessionsUnproven) => println!("{name}: revoked. {SESSIONS}"),
+                Ok(Outcome::GoesOn(job)) => {
                     println!("{name}: the job {} is {}; workers go on with it", job.id, job.state.as_str());
                 }
                 Err(ReconcileError::Left(why)) => println!("{name}: left as it is: {why}"),

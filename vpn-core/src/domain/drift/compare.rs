@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::{Difference, DriftReport, HostView, NO_CONFIGURATION, Subject};
 use crate::{
     clock::Timestamp,
-    domain::{Client, ClientStatus, FencingToken, HostRecord, RecordState, Serial, Session},
+    domain::{
+        Client, ClientId, ClientStatus, Elsewhere, FencingToken, HostRecord, Kinship, RecordState, Serial, ServerName,
+        Session,
+    },
 };
 
-/// A comparison that is under way: [`of`](Self::of) the host, with each [`client`](Self::client) of SQL, to the
-/// [`end`](Self::end).
+/// A comparison that is under way: [`of`](Self::of) the host, with each [`client`](Self::client) of SQL, and those
+/// [`elsewhere`](Self::elsewhere), to the [`end`](Self::end).
 #[derive(Debug)]
 pub struct Comparison {
     begun: Timestamp,
@@ -91,6 +94,38 @@ impl Comparison {
             }
             _ => {}
         }
+    }
+
+    /// The certificates that no client of SQL was there for.
+    #[must_use]
+    pub fn unclaimed(&self) -> Vec<(Serial, Option<ClientId>)> {
+        self.records.values().map(|record| (record.serial.clone(), record.client_id())).collect()
+    }
+
+    /// With what SQL knows of these under other servers.
+    pub fn elsewhere(&mut self, elsewhere: &Elsewhere) {
+        let mut shared: BTreeMap<&str, (&ServerName, usize)> = BTreeMap::new();
+        for record in std::mem::take(&mut self.records).into_values() {
+            match elsewhere.kinship(&record) {
+                Some(Kinship::Revoked(client)) => {
+                    self.records.insert(record.serial.clone(), record);
+                    self.client(client, false);
+                }
+                Some(Kinship::Of(_, server)) if !self.published.contains_key(&record.serial) => {
+                    shared.entry(server.as_str()).or_insert((server, 0)).1 += 1;
+                    // Its session is no other matter.
+                    self.admitted.extend(record.owner.map(|(name, _)| name.to_string()).or(record.foreign_name));
+                }
+                _ => {
+                    self.records.insert(record.serial.clone(), record);
+                }
+            }
+        }
+        let one = |(server, certificates): (&ServerName, usize)| Difference::SharedHost {
+            server: server.clone(),
+            certificates,
+        };
+        self.found.extend(shared.into_values().map(one));
     }
 
     /// Of the two, when all clients were there. `confirmed` is the configuration that OpenVPN should have; any will

@@ -90,6 +90,14 @@ pub enum Difference {
         /// Its common name, as the host tells it.
         common_name: Option<String>,
     },
+    /// The host lets in clients of another server.
+    SharedHost {
+        /// That server.
+        #[serde(with = "text")]
+        server: ServerName,
+        /// How many certificates.
+        certificates: usize,
+    },
     /// The host has a client revoked that SQL has not.
     RevokedOnHost {
         /// Who.
@@ -140,6 +148,8 @@ pub enum DriftKind {
     UnknownCertificate,
     /// See [`Difference::ForeignCertificate`].
     ForeignCertificate,
+    /// See [`Difference::SharedHost`].
+    SharedHost,
     /// See [`Difference::RevokedOnHost`].
     RevokedOnHost,
     /// See [`Difference::CertificateMissing`].
@@ -165,6 +175,7 @@ impl DriftKind {
             Self::UnknownSession => "unknown_session",
             Self::UnknownCertificate => "unknown_certificate",
             Self::ForeignCertificate => "foreign_certificate",
+            Self::SharedHost => "shared_host",
             Self::RevokedOnHost => "revoked_on_host",
             Self::CertificateMissing => "certificate_missing",
             Self::NotActivated => "not_activated",
@@ -186,6 +197,7 @@ impl Difference {
             Self::UnknownSession { .. } => DriftKind::UnknownSession,
             Self::UnknownCertificate { .. } => DriftKind::UnknownCertificate,
             Self::ForeignCertificate { .. } => DriftKind::ForeignCertificate,
+            Self::SharedHost { .. } => DriftKind::SharedHost,
             Self::RevokedOnHost { .. } => DriftKind::RevokedOnHost,
             Self::CertificateMissing { .. } => DriftKind::CertificateMissing,
             Self::NotActivated { .. } => DriftKind::NotActivated,
@@ -208,7 +220,10 @@ impl Difference {
             | Self::CertificateMissing { of }
             | Self::NotActivated { of, .. }
             | Self::HostAhead { of } => Some(of),
-            Self::UnknownSession { .. } | Self::SessionsUnknown | Self::ConfigurationChanged { .. } => None,
+            Self::UnknownSession { .. }
+            | Self::SharedHost { .. }
+            | Self::SessionsUnknown
+            | Self::ConfigurationChanged { .. } => None,
         }
     }
 
@@ -218,6 +233,7 @@ impl Difference {
         match self {
             Self::UnknownSession { name, .. } => name.clone(),
             Self::ForeignCertificate { of, common_name: Some(name) } => format!("{name} ({})", of.serial),
+            Self::SharedHost { server, .. } => server.to_string(),
             Self::SessionsUnknown => "OpenVPN".to_owned(),
             Self::ConfigurationChanged { .. } => "server/openvpn.conf".to_owned(),
             other => other.certificate().map(ToString::to_string).unwrap_or_default(),
@@ -255,6 +271,10 @@ impl Difference {
                                                 PKI, and it can be no client: its name does not fit, another one \
                                                 has it, or its file is lost"
                 .to_owned(),
+            Self::SharedHost { server, certificates } => format!(
+                "the host lets in clients of the server {server} ({certificates} certificates): it is registered \
+                 under both names, or one of two hosts has a copy of the other's state"
+            ),
             Self::RevokedOnHost { asked: false, .. } => {
                 "the host has this client revoked, and the platform has not".to_owned()
             }
@@ -308,10 +328,17 @@ impl Difference {
                  DIR --revoke-foreign {}",
                 of.serial
             ),
+            Self::SharedHost { server: other, .. } => format!(
+                "if {server} and {other} are one host, revoke the clients that were created under one of them, and \
+                 retire that one: retireServer. If one is a copy, both have one CA and let in each other's clients: \
+                 do the same with the copy, switch it off, and set up a new host"
+            ),
             Self::RevokedOnHost { asked: true, .. } => "retry the failed job: retryJob".to_owned(),
-            Self::CertificateMissing { .. } => "if the host was set back, restore its state directory; otherwise \
-                                                revoke this client and create a new one"
-                .to_owned(),
+            Self::CertificateMissing { .. } => {
+                "revoke this client and create a new one; or, if the host was set back, \
+                                                which does not let it in, restore its newest state directory"
+                    .to_owned()
+            }
             Self::NotActivated { adopted: false, .. } => {
                 "provision it again, which gives the same certificate: provisionClient. Or revoke it".to_owned()
             }

@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     clock::Ambient,
     domain::{
-        Certificate, Client, ClientState, ClientStatus, FencingToken, OpenVpnState, RecordState, RevocationRequest,
-        ServerId, Session,
+        Certificate, Client, ClientState, ClientStatus, Elsewhere, FencingToken, OpenVpnState, RecordState,
+        RevocationRequest, ServerId, Session,
     },
 };
 
@@ -117,6 +117,43 @@ fn a_certificate_that_was_taken_over_is_a_client_or_is_named() {
     let found = differences(view(vec![foreign()], &[], &["john.doe"]), &[]);
     assert_eq!(found, [(DriftKind::ForeignCertificate, format!("john.doe ({})", active.serial))]);
     assert_eq!(differences(view(vec![foreign()], &[&active], &[]), &[]), []);
+}
+
+/// What differs when these clients are those of another server.
+fn beside(view: HostView, others: &[&Client]) -> Vec<(DriftKind, String)> {
+    let mut comparison = Comparison::of(view, Timestamp::from_seconds(BEGUN));
+    let name: ServerName = "vpn2".parse().expect("a name");
+    let holders: Vec<_> = others.iter().map(|client| ((*client).clone(), name.clone())).collect();
+    comparison.elsewhere(&Elsewhere::than(ServerId::generate(&Ambient::system()), &holders));
+    let report = comparison.end(Some(RIGHT));
+    report.differences.iter().map(|it| (it.kind(), it.subject())).collect()
+}
+
+#[test]
+fn clients_of_another_server_are_no_strangers() {
+    let [ann, ben] = ["ann", "ben"].map(|name| client(name, ClientStatus::Active));
+    let shared = || [(DriftKind::SharedHost, "vpn2".to_owned())];
+    let both = || vec![record(&ann, RecordState::Forgotten), record(&ben, RecordState::Bound)];
+    assert_eq!(beside(view(both(), &[], &["ann"]), &[&ann, &ben]), shared(), "and nor are their sessions");
+    let borrowed = Client { serial: client("x", ClientStatus::Active).serial, ..ann.clone() };
+    assert_eq!(beside(view(vec![record(&borrowed, RecordState::Live)], &[], &[]), &[&ann]), shared(), "it has her id");
+    // What lets nobody in is no matter.
+    for state in [RecordState::Revoked, RecordState::Seen, RecordState::Live] {
+        assert_eq!(beside(view(vec![record(&ann, state)], &[&ann], &[]), &[&ann]), []);
+    }
+    let stranger = client("mallory", ClientStatus::Active);
+    let found = beside(view(vec![record(&stranger, RecordState::Live)], &[], &[]), &[&ann]);
+    assert_eq!(found, [(DriftKind::UnknownCertificate, about(&stranger))]);
+}
+
+#[test]
+fn whom_another_server_has_revoked_has_to_be_revoked_here() {
+    let dora = client("dora", ClientStatus::Revoked);
+    let live = || vec![record(&dora, RecordState::Live)];
+    assert_eq!(beside(view(live(), &[], &[]), &[&dora]), [(DriftKind::NotInCrl, about(&dora))]);
+    let found = beside(view(live(), &[&dora], &["dora"]), &[&dora]);
+    assert_eq!(found, [(DriftKind::RevokedSession, about(&dora)), (DriftKind::NotRevokedOnHost, about(&dora))]);
+    assert_eq!(beside(view(vec![record(&dora, RecordState::Revoked)], &[&dora], &[]), &[&dora]), []);
 }
 
 #[test]
@@ -237,6 +274,7 @@ fn a_report_survives_its_text_form_and_each_difference_has_a_message_and_a_cure(
         Difference::UnknownCertificate { of: of.clone(), adopted: false },
         Difference::UnknownCertificate { of, adopted: true },
         Difference::ForeignCertificate { of: named.clone(), common_name: Some("john.doe".to_owned()) },
+        Difference::SharedHost { server: "vpn2".parse().expect("a name"), certificates: 2 },
         Difference::RevokedOnHost { of: named.clone(), asked: true },
         Difference::RevokedOnHost { of: named.clone(), asked: false },
         Difference::CertificateMissing { of: named.clone() },

@@ -163,6 +163,8 @@ pub(crate) enum DriftKind {
     UnknownCertificate,
     /// The host lets a certificate in that it took over from another PKI, and that can be no client.
     ForeignCertificate,
+    /// The host lets in clients of another server: it is registered twice, or has a copy of another one's state.
+    SharedHost,
     /// The host has a client revoked that the platform has not.
     RevokedOnHost,
     /// The host has no certificate of an active client.
