@@ -8,7 +8,7 @@ use vpn_core::sandbox::{OpenVpnClient, Sandbox, Tunnel, VpnHost};
 
 use crate::{openssl, report::Report};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) enum Network<'a> {
     Tunnel { tunnel: &'a Tunnel, client: Option<OpenVpnClient> },

@@ -8,12 +8,12 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::sync::Mutex;
-use vpn_core::sandbox::{Launch, Process, Sandbox, free_port, random_hex};
+use vpn_core::sandbox::{Launch, Process, Sandbox, lasting_port, random_hex};
 use vpn_examples::Api;
 
 use crate::report::Report;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Platform {
     pub(crate) url: String,
@@ -64,10 +64,12 @@ impl Platform {
         self.worker.lock().await.id()
     }
 
-    /// Kills the worker, as a crash or the kernel's memory killer would.
+    /// Kills the worker, as a crash or the kernel's memory killer would, and waits for its end.
     pub(crate) async fn kill_worker(&self, sandbox: &Sandbox) -> Result<()> {
-        let id = self.worker_id().await.to_string();
-        Launch::new("kill")?.args(["-KILL", &id]).run(sandbox.janitor()).await?;
+        // Kept, so that it is not replaced before its end was seen here.
+        let worker = self.worker.lock().await;
+        Launch::new("kill")?.args(["-KILL", &worker.id().to_string()]).run(sandbox.janitor()).await?;
+        worker.ended(PATIENCE).await.context("the worker outlives SIGKILL")?;
         Ok(())
     }
 
@@ -117,7 +119,7 @@ fn programs() -> Result<PathBuf> {
 fn configure(sandbox: &Sandbox) -> Result<(PathBuf, String)> {
     use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
     let directory = sandbox.directory();
-    let listen = format!("127.0.0.1:{}", free_port()?);
+    let listen = format!("127.0.0.1:{}", lasting_port()?);
     let text = format!(
         "database_url = 'sqlite://{directory}/platform.db'\nredis_url = '{redis}'\nprofile_key = '{key}'\n\
          listen = '{listen}'\nretry_base_seconds = 1\nssh_key = '''\n{ssh_key}'''\n",

@@ -1,5 +1,7 @@
 //! The story, from the first request to the last line of the audit log.
 
+use std::fs::File;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use vpn_core::sandbox::Sandbox;
@@ -60,18 +62,26 @@ impl<'a> Story<'a> {
 
     async fn provision(&self, id: &str, kill_worker: bool) -> Result<()> {
         let mut events = self.operator.subscribe(STATUS, json!({ "id": id })).await?;
+        // Whoever holds the host's lock lets no request go on: the worker is not done before it is killed.
+        let mut held = None;
+        if kill_worker {
+            let lock = File::open(self.sandbox.host()?.state.join("lock"))?;
+            lock.lock().context("the host's lock")?;
+            held = Some(lock);
+        }
         let input = json!({ "clientId": id, "validityDays": 30 });
         let asked = self.operator.mutate("provisionClient", "ProvisionClientInput", "job { id state }", input).await?;
         self.report.step("asked", format!("provision, job {}", text(&asked, "/job/state")?));
-        let mut to_kill = kill_worker;
         self.follow(&mut events, "ACTIVE", async |state: &str| {
-            if to_kill && state == "RUNNING" {
-                to_kill = false;
+            if state == "RUNNING"
+                && let Some(lock) = held.take()
+            {
                 self.report.step(
                     "SIGKILL",
                     format!("to the worker (process {}) in the middle of its work", self.platform.worker_id().await),
                 );
                 self.platform.kill_worker(self.sandbox).await?;
+                drop(lock);
             }
             Ok(())
         })

@@ -14,8 +14,8 @@ use vpn_core::{
     store::JobTally,
 };
 use vpn_tests::{
-    Database, TestPlatform, World, eventually, fleet::lasting_port, on_every_database, platform::PROFILE_KEY, programs,
-    told, turn::turn,
+    Database, TestPlatform, World, eventually, fleet::lasting_port, hosts, on_every_database, platform::PROFILE_KEY,
+    programs, told, turn::turn,
 };
 
 /// A page, read as strictly as its format is told.
@@ -147,7 +147,10 @@ impl Server {
 #[tokio::test]
 async fn a_real_server_tells_what_is_in_the_database() -> Result<()> {
     let _turn = turn().await?;
-    let test = TestPlatform::on(Database::Postgres).await?;
+    // A host of its own: each revocation by another test would make a new CRL on it.
+    let host_sandbox = hosts::private().await?;
+    let host = host_sandbox.host()?;
+    let test = TestPlatform::with_host(Database::Postgres, host, host.port, &host.host_key).await?;
     let server = Server::start(&test, &test.db.url, 200).await?;
     let empty = Page::read(&server.scrape().await?)?;
     assert_eq!(empty.value(r#"vpn_jobs_total{kind="provision",outcome="succeeded"}"#)?, 0);

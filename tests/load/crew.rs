@@ -18,12 +18,12 @@ use tokio_util::sync::CancellationToken;
 use vpn_core::{
     clock::Ambient,
     domain::{Caller, Role, Scopes, Server},
-    sandbox::{Launch, Options, Process, Sandbox, VpnHost, free_port},
+    sandbox::{Launch, Options, Process, Sandbox, VpnHost, lasting_port},
     service::{CreateClient, CreateToken, Platform, RegisterServer},
 };
 use vpn_examples::Api;
 use vpn_tests::{
-    Db,
+    Db, PATIENCE,
     platform::{PROFILE_KEY, caller, vault},
     programs::built,
 };
@@ -83,7 +83,7 @@ impl Crew {
         let input =
             CreateToken { principal: "load".into(), role: Role::Operator, scopes: Scopes::ALL, valid_for_days: 1 };
         let token = platform.create_token(&admin, input).await?.secret;
-        let port = free_port()?;
+        let port = lasting_port()?;
         let configuration = configure(&db, &sandbox, port)?;
         let (api_server, _) = launch("vpn-graphql", &configuration)?
             .arg("serve")
@@ -254,7 +254,7 @@ async fn until_ready(url: &str) -> Result<()> {
     loop {
         match reqwest::get(format!("{url}/readyz")).await {
             Ok(answer) if answer.status().is_success() => return Ok(()),
-            other if begun.elapsed() > Duration::from_secs(30) => bail!("the server is not ready: {other:?}"),
+            other if begun.elapsed() > PATIENCE => bail!("the server is not ready: {other:?}"),
             _ => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }

@@ -5,7 +5,6 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -117,6 +116,6 @@ async fn boot(sandbox: &Sandbox, disk: Option<&'static str>) -> Result<Process> 
         .named("the host")
         .spawn(sandbox.janitor(), &keys.join("sshd.log"))?;
     let listening = format!("Server listening on 127.0.0.1 port {}", host.port);
-    log.wait_for(&listening, &process, Duration::from_secs(20)).await?;
+    log.wait_for(&listening, &process, crate::PATIENCE).await?;
     Ok(process)
 }

@@ -1,6 +1,6 @@
 //! VPN hosts of the sandbox, as the platform sees them.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use secrecy::SecretString;
@@ -139,7 +139,8 @@ async fn fence(client: ClientId, floor: FencingToken) -> Result<Fence> {
     granted.context("a fence")
 }
 
-/// Every file of a host's state directory, with its content: what a request changed, if anything.
+/// Every file of a host's state directory, with its content: what a request changed, if anything. What goes while
+/// this looks, as other requests come to their ends, is not there.
 pub fn state(host: &VpnHost) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
     collect(&host.state, &mut files)?;
@@ -152,7 +153,11 @@ fn collect(directory: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<()
         if path.is_dir() {
             collect(&path, files)?;
         } else if path.is_file() {
-            files.insert(path.display().to_string(), fs::read(&path)?);
+            let content = match fs::read(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                content => content?,
+            };
+            files.insert(path.display().to_string(), content);
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ pub mod checker;
 pub mod csr;
 pub mod databases;
 mod db;
+pub mod deserted;
 pub mod fleet;
 pub mod hosts;
 pub mod issuer;

@@ -105,8 +105,12 @@ async fn lose_worker(test: &TestPlatform, job: &Job, step: Step) -> Result<()> {
         events: Events::follow(test.db.store.clone(), None),
         policy: SweepPolicy::default(),
     };
-    sweeper.sweep().await?;
-    Ok(())
+    vpn_tests::eventually("the claim has lapsed", async || {
+        sweeper.sweep().await?;
+        let job = test.platform.job(&test.admin, job.id).await?.context("the job")?;
+        Ok(job.state != JobState::Running)
+    })
+    .await
 }
 
 async fn refusals(test: &TestPlatform) -> Result<()> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use vpn_core::{
     domain::{Role, Scopes},
-    sandbox::free_port,
+    sandbox::lasting_port,
     service::CreateToken,
 };
 use vpn_tests::{Database, TestPlatform, eventually, hosts, platform::PROFILE_KEY, programs};
@@ -60,7 +60,7 @@ struct Programs {
 impl Programs {
     /// A real server and a real worker that log all they can.
     async fn start(test: &TestPlatform, directory: &Path) -> Result<Self> {
-        let listen = format!("127.0.0.1:{}", free_port()?);
+        let listen = format!("127.0.0.1:{}", lasting_port()?);
         let ssh_key = directory.join("ssh_key");
         std::fs::write(&ssh_key, &hosts::shared().await?.private_key)?;
         let mut running = Vec::new();

@@ -52,7 +52,7 @@ async fn a_request_that_is_sent_after_a_long_sleep_is_refused_by_the_host() -> R
     fleet.stopped(&sleeper).await?;
     let other = fleet.worker().await?;
     fleet.succeeded(job.id).await?;
-    let (before, requests) = (kept(host, &client), requests(host)?);
+    let (before, (requests, _)) = (kept(host, &client), requests(host)?);
 
     sleeper.freeze(false);
     arrives(host, requests).await?;
@@ -77,7 +77,7 @@ async fn an_issue_that_arrives_after_the_revocation_is_refused() -> Result<()> {
     fleet.succeeded(revoke.id).await?;
     assert_eq!(fleet.finished(provision.id).await?.state, JobState::Canceled);
     assert_eq!(fleet.reload(client.id).await?.status(), ClientStatus::Revoked);
-    let (before, requests) = (kept(host, &client), requests(host)?);
+    let (before, (requests, _)) = (kept(host, &client), requests(host)?);
 
     sleeper.freeze(false);
     arrives(host, requests).await?;
@@ -113,13 +113,19 @@ async fn a_command_that_outlives_its_ssh_session_does_no_harm() -> Result<()> {
     Ok(())
 }
 
-/// How many requests have reached the host so far.
-fn requests(host: &VpnHost) -> Result<usize> {
-    Ok(fs::read_to_string(host.sshd_log_path())?.matches("Starting session: forced-command").count())
+/// How many requests have reached the host so far, and how many of them have been worked off: sshd closes a
+/// session when its script has ended.
+fn requests(host: &VpnHost) -> Result<(usize, usize)> {
+    let log = fs::read_to_string(host.sshd_log_path())?;
+    let count = |words: &str| log.matches(words).count();
+    Ok((count("Starting session: forced-command"), count("Close session: ")))
 }
 
 /// Waits until one more request has reached the host and was worked off.
 async fn arrives(host: &VpnHost, before: usize) -> Result<()> {
-    let arrived = async || Ok(requests(host)? > before && at_work(host)? == 0);
+    let arrived = async || {
+        let (begun, ended) = requests(host)?;
+        Ok(begun > before && ended == begun)
+    };
     eventually("the late request reached the host", arrived).await
 }

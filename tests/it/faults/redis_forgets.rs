@@ -8,7 +8,11 @@ use vpn_core::{
     lock::LockPolicy,
 };
 use vpn_examples::Api;
-use vpn_tests::{Database, Fleet, fleet::Pace, redis};
+use vpn_tests::{
+    Database, Fleet,
+    fleet::{Pace, lasting_port},
+    redis,
+};
 
 use super::{on_both, stop};
 
@@ -103,7 +107,7 @@ async fn what_a_server_accepted_and_could_not_answer_is_done_once() -> Result<()
     let (fleet, host) = super::fleet(Database::Sqlite).await?;
     let worker = fleet.worker().await?;
     for mode in ["die", "fail"] {
-        let doomed = fleet.server_at(vpn_core::sandbox::free_port()?, &format!("asked={mode}")).await?;
+        let doomed = fleet.server_at(lasting_port()?, &format!("asked={mode}")).await?;
         let token = fleet.token(mode, Role::Admin).await?;
         let client = fleet.client().await?;
         let input = serde_json::json!({ "clientId": client.id.to_string(), "idempotencyKey": mode });

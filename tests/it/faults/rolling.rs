@@ -162,7 +162,8 @@ async fn a_server_with_subscribers_ends_in_order() -> Result<()> {
 async fn replaced(program: &Process, drain: u64) -> Result<()> {
     let begun = Instant::now();
     program.terminate();
-    let limit = Duration::from_secs(drain + 2);
+    // What comes after the limit is bounded, too, but for how busy the machine is.
+    let limit = Duration::from_secs(drain + 10);
     let status = program.ended(limit).await.with_context(|| format!("{} outlives its drain limit", program.name()))?;
     ensure!(status.success(), "{} ended with {status} after {:?}", program.name(), begun.elapsed());
     Ok(())

@@ -1,5 +1,7 @@
 //! Who the host is, and who we are: before anything is sent.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use vpn_core::{
     domain::Server,
@@ -10,6 +12,7 @@ use vpn_core::{
 use vpn_tests::{
     hosts::{self, Errand},
     proxy::Proxy,
+    soon,
 };
 
 use super::{error, is_before_sending, names_host_and_cure};
@@ -98,20 +101,27 @@ async fn a_login_that_is_refused_names_the_account() -> Result<()> {
 async fn a_connection_that_breaks_during_the_login_is_not_a_refusal() -> Result<()> {
     let sandbox = hosts::private().await?;
     let host = sandbox.host()?;
-    let (proxy, mut broken, begun) = (Proxy::before(host.port).await?, 0, std::time::Instant::now());
-    for number in 1..=12 {
-        let hosts = hosts::hosts(host)?;
+    let (proxy, mut broken) = (Proxy::before(host.port).await?, 0);
+    let server = hosts::server_at(host, proxy.port())?;
+    let hour = Duration::from_hours(1);
+    for number in 1.. {
+        let options = SshOptions { connect_timeout: hour, command_timeout: hour, ..hosts::options(host) };
+        let (hosts, errand, lost) =
+            (Hosts::over(hosts::transport(options)?), Errand::new().await?, proxy.lost_replies());
         proxy.lose_reply_number(number);
-        let server = hosts::server_at(host, proxy.port())?;
-        let asked = hosts.issue(Errand::new().await?.at(&server), &hosts::input()).await;
+        // No request waits for its time-out when its connection has ended.
+        let asked = soon("the request ends", hosts.issue(errand.at(&server), &hosts::input())).await?;
         if let Err(error) = asked {
             ensure!(error.kind().is_retryable(), "reply {number}: {:?}", error.kind());
             broken += 1;
         }
+        if proxy.lost_replies() == lost {
+            break;
+        }
     }
-    ensure!(broken >= 6, "only {broken} logins broke");
-    // No request waits for its time-out when its connection has ended.
-    ensure!(begun.elapsed() < std::time::Duration::from_secs(40), "{:?}", begun.elapsed());
+    // However much of them is read at once, each of these answers something of ours: the host's half of the key
+    // exchange, its words on the service, on the key and on the channel.
+    ensure!(broken >= 4, "only {broken} logins broke");
     Ok(())
 }
 

@@ -147,7 +147,7 @@ async fn evidence_tells_what_ran_and_never_a_key() -> Result<()> {
     let issued = hosts.issue(errand.at(&server), &hosts::input()).await?;
     let run = issued.evidence.to_json();
     assert_eq!((run["verb"].as_str(), run["exit"].as_u64()), (Some("issue"), Some(0)));
-    ensure!(run["durationMs"].as_u64().is_some_and(|time| time < 20_000), "{run}");
+    ensure!(run["durationMs"].is_u64(), "{run}");
     ensure!(run["outputSha256"].as_str().is_some_and(|hash| hash.len() == 64), "{run}");
     ensure!(run["output"].as_str().is_some_and(|text| text.contains(errand.client.serial.as_str())), "{run}");
     for evidence in [

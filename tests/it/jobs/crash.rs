@@ -1,14 +1,16 @@
 //! Workers, Redis and rings that are lost.
 
 use anyhow::Result;
+use secrecy::SecretString;
 use vpn_core::{
+    clock::Ambient,
     domain::{ClientStatus, JobState},
     host::Fault,
     queue::{Bell, Doorbell as _},
     sandbox::Janitor,
-    service::HealthStatus,
+    service::{HealthStatus, Platform},
 };
-use vpn_tests::{Database, Db, TestPlatform, databases::Postgres, redis, whole_on_every_database};
+use vpn_tests::{Database, Db, TestPlatform, databases::Postgres, platform::vault, redis, whole_on_every_database};
 
 whole_on_every_database!(a_job_of_a_crashed_worker_is_finished_by_another, what_is_asked_without_redis_is_done_later);
 
@@ -82,7 +84,10 @@ async fn a_ring_that_sql_could_not_answer_comes_again() -> Result<()> {
 
 #[tokio::test]
 async fn a_redis_that_forgets_everything_costs_a_moment_and_nothing_else() -> Result<()> {
-    let test = TestPlatform::on(Database::Sqlite).await?;
+    let mut test = TestPlatform::on(Database::Sqlite).await?;
+    // A job may have been under way each time, and lose an attempt by it.
+    let url = SecretString::from(test.sandbox.redis()?.url());
+    test.platform = Platform::connect(test.db.store.clone(), &url, vault()?, Ambient::system(), 20)?;
     let worker = test.hasty_worker()?;
     let mut jobs = Vec::new();
     for round in 0..6 {
@@ -131,7 +136,13 @@ async fn a_job_that_loses_all_its_workers_is_given_up() -> Result<()> {
         let mut tx = test.db.store.begin().await?;
         tx.claim_job(&job, vpn_core::domain::Step::Issue, &fence, std::time::Duration::ZERO).await?;
         tx.commit(vpn_tests::told(), []).await?;
-        sweeper(&test)?.sweep().await?;
+        let sweeper = sweeper(&test)?;
+        vpn_tests::eventually("the claim has lapsed", async || {
+            sweeper.sweep().await?;
+            let job = test.platform.job(&test.admin, job.id).await?;
+            Ok(job.is_some_and(|job| job.state != JobState::Running))
+        })
+        .await?;
     }
     let failed = test.finished(job.id).await?;
     assert_eq!(failed.state, JobState::Failed);

@@ -16,7 +16,7 @@ use vpn_core::{
 };
 use vpn_tests::{redis as services, soon};
 
-use super::{hasty, is_held, resource, shared, token};
+use super::{hasty, is_held, renewed, resource, shared, token};
 
 /// Tells when the work that holds it was dropped.
 struct Dropped(Arc<AtomicBool>);
@@ -29,11 +29,14 @@ impl Drop for Dropped {
 
 #[tokio::test]
 async fn a_lease_is_renewed_while_the_work_goes_on() -> Result<()> {
-    let (url, locks, resource) = (services::shared_url().await?, shared(hasty()).await?, resource());
+    let policy = LockPolicy { lease: Duration::from_secs(9), ..hasty() };
+    let (url, locks, resource) = (services::shared_url().await?, shared(policy).await?, resource());
     let held = locks
         .with(&resource, FencingToken::ZERO, async |lease| {
-            // Three times as long as an unrenewed lease.
-            tokio::time::sleep(hasty().lease * 3).await;
+            // Each comes after a third of the lease: together they are as long as an unrenewed one.
+            for _ in 0..3 {
+                renewed(&lease).await?;
+            }
             lease.ensure(Duration::from_millis(50))?;
             is_held(&url, &resource).await
         })
@@ -131,7 +134,7 @@ async fn a_blocked_runtime_is_noticed_before_the_commit() -> Result<()> {
 /// one stopped.
 #[tokio::test(flavor = "current_thread")]
 async fn the_next_owner_starts_after_the_last_one_stopped() -> Result<()> {
-    let policy = LockPolicy { grace: Duration::from_secs(2), ..hasty() };
+    let policy = LockPolicy { grace: Duration::from_mins(1), ..hasty() };
     let (locks, resource) = (shared(policy).await?, resource());
     locks
         .with(&resource, FencingToken::ZERO, async |lease| {

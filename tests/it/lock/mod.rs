@@ -11,9 +11,9 @@ use anyhow::Result;
 use redis::AsyncCommands as _;
 use vpn_core::{
     domain::{Client, ClientId, FencingToken},
-    lock::{LockPolicy, Locks},
+    lock::{Lease, LockPolicy, Locks},
 };
-use vpn_tests::{redis as services, stepping};
+use vpn_tests::{eventually, redis as services, stepping};
 
 /// Leases that run out while a test waits.
 fn hasty() -> LockPolicy {
@@ -48,6 +48,16 @@ async fn floor(at: i64) -> Result<FencingToken> {
         reached = locks.with(&resource, reached, async |lease| lease.fence().token()).await?;
     }
     Ok(reached)
+}
+
+/// Waits until the holder knows of a renewal.
+async fn renewed(lease: &Lease) -> Result<()> {
+    let mut last = lease.remaining();
+    eventually("the lease is renewed", || {
+        let before = std::mem::replace(&mut last, lease.remaining());
+        std::future::ready(Ok(last > before))
+    })
+    .await
 }
 
 /// Whether somebody holds the lock, as Redis sees it.

@@ -84,7 +84,7 @@ async fn a_stream_ends_with_the_token() -> Result<()> {
     let key = SigningKey::p256("one")?;
     let issuer = Issuer::start(&[&key]).await?;
     let platform = with(&test, options(&issuer.url, AT_ONCE))?;
-    let ada = sign_in(&platform, &key.sign(&issuer.claims("ada", "staff", 3))?).await?;
+    let ada = sign_in(&platform, &key.sign(&issuer.claims("ada", "staff", 10))?).await?;
     let mut events = std::pin::pin!(platform.job_events(&ada, None, None).await?);
     let end = soon("the end of the stream", events.next()).await?;
     ensure!(matches!(end, Some(Err(Error::Unauthenticated))));

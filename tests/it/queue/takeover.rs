@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use redis::AsyncCommands as _;
 use vpn_core::queue::Doorbell as _;
-use vpn_tests::{eventually, redis as services};
+use vpn_tests::{PATIENCE, eventually, redis as services};
 
 use super::{Recorder, Worker, bell, job, redis};
 
@@ -31,7 +31,7 @@ async fn another_worker_does_what_a_killed_one_had() -> Result<()> {
     };
     bell.ring(job, 1).await?;
     eventually("it is begun", || async { Ok(killed.begun() == 1) }).await?;
-    doomed.shutdown_background();
+    tokio::task::spawn_blocking(move || doomed.shutdown_timeout(PATIENCE)).await?;
     ensure!(worker.task.await.is_err() && killed.ended() == 0, "the work died with its worker");
 
     pass_orphan_window(&url).await?;

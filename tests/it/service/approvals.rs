@@ -138,6 +138,9 @@ async fn a_request_that_is_over_is_over_whoever_notices(test: TestPlatform) -> R
     let client = test.client().await?.id;
     let asked = ask(&platform, &olga, client, None).await;
     let id = asked.approval.id;
+    let until = test.db.store.begin().await?.at();
+    let over = async || Ok(test.db.store.begin().await?.at() > until);
+    vpn_tests::eventually("its time has passed", over).await?;
     let seen = platform.approval(&omar, id).await?.context("an approval")?;
     assert_eq!((seen.state, seen.approval.stored), (ApprovalState::Expired, ApprovalState::Pending));
     for (state, found) in [(ApprovalState::Pending, 0), (ApprovalState::Expired, 1)] {

@@ -7,7 +7,7 @@ use vpn_core::{
     domain::JobKind,
     store::{Opened, Store, StoreError, StoreOptions},
 };
-use vpn_tests::{Database, World, attack::Attacker, on_every_database, told};
+use vpn_tests::{Database, World, attack::Attacker, deserted::Deserted, on_every_database, soon, told};
 
 on_every_database!(
     a_closed_pool_is_unavailable,
@@ -26,10 +26,11 @@ async fn a_closed_pool_is_unavailable(world: World) -> Result<()> {
 }
 
 async fn a_database_that_cannot_be_reached_is_unavailable(world: World) -> Result<()> {
+    let deserted = Deserted::new()?;
     let url = match world.db.database {
         Database::Sqlite => "sqlite:///nonexistent/platform.db".to_owned(),
-        Database::Postgres => format!("postgres://a:b@127.0.0.1:{}/c", vpn_core::sandbox::free_port()?),
-        Database::MariaDb => format!("mariadb://a:b@127.0.0.1:{}/c", vpn_core::sandbox::free_port()?),
+        Database::Postgres => format!("postgres://a:b@127.0.0.1:{}/c", deserted.port()?),
+        Database::MariaDb => format!("mariadb://a:b@127.0.0.1:{}/c", deserted.port()?),
     };
     let store =
         Store::connect_lazy(&StoreOptions { acquire_timeout: Duration::from_millis(300), ..StoreOptions::new(url) })?;
@@ -40,13 +41,11 @@ async fn a_database_that_cannot_be_reached_is_unavailable(world: World) -> Resul
 }
 
 async fn a_pool_without_a_free_connection_is_unavailable(world: World) -> Result<()> {
-    let acquire_timeout = Duration::from_secs(1);
+    let acquire_timeout = Duration::from_secs(5);
     let options = StoreOptions { max_connections: 1, acquire_timeout, ..StoreOptions::new(world.db.url.clone()) };
     let store = Store::connect_lazy(&options)?;
     let _only = store.read().await?;
-    let Ok(waited) = tokio::time::timeout(Duration::from_secs(10), store.read()).await else {
-        anyhow::bail!("it waits for ever");
-    };
+    let waited = soon("an answer", store.read()).await?;
     ensure!(matches!(waited, Err(StoreError::Unavailable(_))), "{waited:?}");
     Ok(())
 }

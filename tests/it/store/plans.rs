@@ -14,12 +14,12 @@ on_every_database!(no_page_of_the_audit_log_reads_all_of_it);
 /// Enough that no database prefers to read everything.
 const ENTRIES: usize = 4_000;
 
-/// Entries by 5 people about 4 clients, some of one job and of another action: of each more than a page, or sorting
+/// Entries by 15 people about 16 clients, some of one job and of another action: of each more than a page, or sorting
 /// them all would be as good.
 async fn filled(world: &World) -> Result<AuditFilter> {
     let job = world.queued(JobKind::Revoke).await?;
-    let clients: Vec<ClientId> = (0..4).map(|_| ClientId::generate(&world.ambient)).collect();
-    let people = (0..5).map(|at| caller(&format!("person-{at}"), Role::Operator)).collect::<Result<Vec<_>>>()?;
+    let clients: Vec<ClientId> = (0..16).map(|_| ClientId::generate(&world.ambient)).collect();
+    let people = (0..15).map(|at| caller(&format!("person-{at}"), Role::Operator)).collect::<Result<Vec<_>>>()?;
     let mut all = clients.iter().cycle().zip(people.iter().cycle()).enumerate().take(ENTRIES);
     loop {
         let mut some = all.by_ref().take(1_000).map(|(at, (client, person))| {

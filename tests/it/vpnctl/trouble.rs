@@ -5,8 +5,9 @@ use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::TcpListener,
 };
-use vpn_core::{domain::Role, sandbox::free_port};
+use vpn_core::domain::Role;
 use vpn_tests::{
+    deserted::Deserted,
     fleet::{Pace, lasting_port},
     soon,
 };
@@ -19,7 +20,8 @@ async fn a_job_that_fails_is_the_commands_failure() -> Result<()> {
     let (worker, server) = (fleet.worker().await?, fleet.server().await?);
     let ada = Person::with(&fleet, "ada", Role::Admin, &server.url).await?;
     std::fs::write(ada.file("host.pub"), fleet.server.host_key.as_deref().context("a host key")?)?;
-    let port = free_port()?.to_string();
+    let deserted = Deserted::new()?;
+    let port = deserted.port()?.to_string();
     let nowhere =
         ["server", "register", "nowhere", "--host", "127.0.0.1", "--port", &port, "--host-key-file", "host.pub"];
     ada.does(&nowhere).await?;
@@ -137,7 +139,7 @@ async fn a_lost_answer_shows_the_key_with_which_to_repeat() -> Result<()> {
     let fleet = fleet(Pace::default()).await?;
     let server = fleet.server().await?;
     let olga = Person::with(&fleet, "olga", Role::Operator, &server.url).await?;
-    let deaf = TcpListener::bind("127.0.0.1:0").await?;
+    let deaf = TcpListener::bind(("127.0.0.1", lasting_port()?)).await?;
     let url = format!("http://{}/graphql", deaf.local_addr()?);
     let swallow = tokio::spawn(async move {
         let (mut connection, _) = deaf.accept().await?;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 use tokio::sync::OnceCell;
-use vpn_core::sandbox::{Janitor, Process, SandboxError, find_program, free_port, random_hex};
+use vpn_core::sandbox::{Janitor, Process, SandboxError, find_program, lasting_port, random_hex};
 
 use super::{Home, janitor};
 use crate::PATIENCE;
@@ -39,10 +39,11 @@ impl MariaDb {
         home.launch(&find_program("mariadb-install-db")?)?
             .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"])
             .arg(format!("--datadir={}", home.directory.join("data").display()))
+            .arg(format!("--tmpdir={}", home.directory.display()))
             .run(janitor)
             .await?;
         for _ in 0..5 {
-            let port = free_port()?;
+            let port = lasting_port()?;
             match Self::launch(janitor, &home, port).await {
                 Ok(process) => return Ok(Self { process, port, password }),
                 Err(SandboxError::Ended { log, .. }) if log.contains("Address already in use") => {}
@@ -61,7 +62,11 @@ impl MariaDb {
             .args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--max-connections=300"])
             // It need not survive a power cut, only be fast.
             .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF", "--skip-log-bin"])
+            // Statistics from all pages of a table, not from 20 by chance: plans are the same each time.
+            .arg("--innodb-stats-persistent-sample-pages=100000")
             .args([format!("--port={port}"), format!("--datadir={}", path("data"))])
+            // Each that starts removes the temporary tables of all others in the same directory.
+            .arg(format!("--tmpdir={}", home.directory.display()))
             .args([format!("--socket={}", path("socket")), format!("--pid-file={}", path("pid"))])
             .arg(format!("--init-file={}", path("accounts.sql")))
             .named("mariadbd")

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::{Mutex, OnceCell};
-use vpn_core::sandbox::{Janitor, Process, SandboxError, StopSignal, free_port, random_hex};
+use vpn_core::sandbox::{Janitor, Process, SandboxError, StopSignal, lasting_port, random_hex};
 
 use super::{Home, janitor};
 use crate::PATIENCE;
@@ -46,7 +46,7 @@ impl Postgres {
             .run(janitor)
             .await?;
         for _ in 0..5 {
-            let port = free_port()?;
+            let port = lasting_port()?;
             match Self::launch(janitor, &programs, &home, port).await {
                 Ok(process) => {
                     let (process, janitor) = (Mutex::new(Some(process)), janitor.clone());
@@ -75,6 +75,8 @@ impl Postgres {
             "synchronous_commit=off",
             "full_page_writes=off",
             "dynamic_shared_memory_type=mmap",
+            // What a test asks the planner for depends on that test only.
+            "autovacuum=off",
         ] {
             settings.push(setting.to_owned());
         }

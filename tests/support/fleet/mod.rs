@@ -11,9 +11,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use vpn_core::{
     clock::Ambient,
     domain::{Caller, Role, Scopes, Server},
-    sandbox::{Launch, Options, Process, Sandbox, VpnHost, random_hex},
+    sandbox::{Launch, Options, Process, Sandbox, VpnHost},
     service::{CreateToken, Platform, RegisterServer},
 };
+
+/// Where a server of a fleet listens: on a port that is its own again after it was away.
+pub use vpn_core::sandbox::lasting_port;
 
 use crate::{
     Db, PATIENCE, eventually,
@@ -206,18 +209,6 @@ impl Drop for Fleet {
             let _kept = std::fs::copy(self.log(kind), directory.join(name));
         }
     }
-}
-
-/// A free port that is a server's again after it was away: not one of those that the system gives to
-/// whoever asks for any, because then another test may have it by that time.
-pub fn lasting_port() -> Result<u16> {
-    for _ in 0..100 {
-        let port = 10_000 + u16::from_str_radix(&random_hex(2)?, 16)? % 20_000;
-        if std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    anyhow::bail!("no port is free")
 }
 
 /// The one configuration of all programs. It holds the secrets, so nobody else may read it.

@@ -2,7 +2,6 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -87,14 +86,6 @@ pub(crate) async fn lock_directory(directory: &Path) -> Result<File, SandboxErro
 /// Whether a user without any rights on it can pass through the directory and all its parents.
 pub(crate) fn passable(directory: &Path) -> bool {
     directory.ancestors().all(|it| it.metadata().is_ok_and(|it| it.permissions().mode() & 0o001 != 0))
-}
-
-/// A port of 127.0.0.1 that nobody listens on just now. Somebody may take it before it is used.
-pub fn free_port() -> Result<u16, SandboxError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|source| SandboxError::Io { act: "looking for a free port".to_owned(), source })
 }
 
 /// Random bytes in hex, for names and passwords.

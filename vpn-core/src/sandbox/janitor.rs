@@ -14,8 +14,8 @@ use super::programs;
 /// What the janitor runs; its protocol is described at its head.
 const SCRIPT: &str = include_str!("janitor.sh");
 
-/// The janitor needs about 4 s for a process that ignores every polite signal.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The janitor needs about 4 s for a process that ignores every polite signal, on a machine that does little else.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The signal that ends a process in good order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::SandboxError;
 use super::janitor::Janitor;
 use super::log::Log;
-use super::process::{Launch, Process};
+use super::process::{Launch, PATIENCE, Process};
 
 /// What OpenVPN writes when it is ready, server and client alike.
 const READY: &str = "Initialization Sequence Completed";
@@ -33,7 +33,7 @@ pub(crate) async fn start_server(
     let configuration = configuration.to_string_lossy();
     let arguments = ["--config", configuration.as_ref()];
     let (process, log) = launch(janitor, namespace, &arguments, log)?;
-    log.wait_for(READY, &process, Duration::from_secs(20)).await?;
+    log.wait_for(READY, &process, PATIENCE).await?;
     Ok(process)
 }
 

@@ -21,6 +21,9 @@ use super::programs;
 /// that, `read` sees the end of the pipe and nothing is started.
 const WAIT_FOR_OWNER: &str = "read -r go && [ \"$go\" = go ] && exec \"$@\" </dev/null";
 
+/// Long enough for a service to become ready on a machine that does many things at once.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
 const POLL: Duration = Duration::from_millis(5);
 
 /// A program about to be started under the janitor's eyes, in a process group of its own, so that

@@ -10,12 +10,12 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 use super::error::SandboxError;
-use super::files::{free_port, make_directory, random_hex, write};
+use super::files::{make_directory, random_hex, write};
 use super::janitor::Janitor;
 use super::log::{Log, tail};
-use super::process::{Launch, Process};
+use super::ports::lasting_port;
+use super::process::{Launch, PATIENCE, Process};
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
 
 /// A `redis-server` of our own: loopback only, with a password, append-only file, `noeviction`.
@@ -44,7 +44,7 @@ impl Redis {
         let password = random_hex(16)?;
         for _ in 0..5 {
             let redis = Self {
-                port: free_port()?,
+                port: lasting_port()?,
                 password: password.clone(),
                 directory: directory.to_owned(),
                 janitor: janitor.clone(),

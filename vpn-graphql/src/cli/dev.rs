@@ -30,7 +30,7 @@ use vpn_core::{
 use vpn_graphql::HttpOptions;
 
 const DRAIN: Duration = Duration::from_secs(10);
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 const MAX_ATTEMPTS: i32 = 8;
 
 #[derive(Debug, Args)]

@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncReadExt;
@@ -11,15 +10,14 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 use crate::sandbox::error::SandboxError;
-use crate::sandbox::files::{free_port, make_directory, read_number, write};
+use crate::sandbox::files::{make_directory, read_number, write};
 use crate::sandbox::janitor::Janitor;
-use crate::sandbox::process::{Launch, Process};
+use crate::sandbox::ports::lasting_port;
+use crate::sandbox::process::{Launch, PATIENCE, Process};
 
 /// Where sshd, started by root, shuts in the part of it that talks to strangers. Debian's service
 /// makes it at boot; here there may be no service.
 const PRIVILEGE_SEPARATION: &str = "/run/sshd";
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The sshd of one VPN host. Its directory holds keys, configuration, log and the port.
 #[derive(Debug)]
@@ -41,7 +39,7 @@ impl Sshd {
         for _ in 0..5 {
             let port = match preferred.take() {
                 Some(port) => port,
-                None => free_port()?,
+                None => lasting_port()?,
             };
             let sshd =
                 Self { port, directory: directory.to_owned(), janitor: janitor.clone(), process: Mutex::new(None) };

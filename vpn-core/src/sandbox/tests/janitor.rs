@@ -1,9 +1,9 @@
 //! What the janitor ends, and what it leaves alone.
 
 use std::fs;
-use std::time::Duration;
 
 use super::{Outcome, alive, eventually};
+use crate::sandbox::process::PATIENCE;
 use crate::sandbox::{Janitor, Launch, SandboxError, StopSignal, temporary_directory};
 
 /// Starts a shell that works in a directory of its own and waits until it says `ready`.
@@ -12,7 +12,7 @@ async fn shell(janitor: &Janitor, script: &str) -> Result<(crate::sandbox::Proce
     let log = directory.join("log");
     let launch = Launch::new("sh")?.args(["-c", script]);
     let (process, log) = launch.spawn(janitor, &log)?;
-    log.wait_for("ready", &process, Duration::from_secs(10)).await?;
+    log.wait_for("ready", &process, PATIENCE).await?;
     let child = log.text().split_whitespace().find_map(|word| word.parse().ok()).unwrap_or_default();
     Ok((process, child))
 }
@@ -40,7 +40,7 @@ async fn a_grandchild_in_a_session_of_its_own_is_ended() -> Outcome {
 async fn a_member_of_the_group_is_ended_after_its_leader_died() -> Outcome {
     let janitor = Janitor::start()?;
     let (process, child) = shell(&janitor, "sleep 600 & echo $! ready; exit 0").await?;
-    process.ended(Duration::from_secs(10)).await;
+    process.ended(PATIENCE).await;
     assert!(alive(child));
     janitor.stop().await?;
     assert!(!alive(child));

@@ -14,9 +14,9 @@ use super::{SandboxError, VpnHost, random_hex};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
-/// Waits until it is true; fails after 10 s.
+/// Waits until it is true; fails after a minute.
 async fn eventually(what: &str, mut check: impl FnMut() -> bool) {
-    for _ in 0..1000 {
+    for _ in 0..6000 {
         if check() {
             return;
         }

@@ -1,9 +1,12 @@
 //! The services of a sandbox are real, and fail when told to.
 
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use super::{Issue, Outcome, ask, profile};
-use crate::sandbox::{Options, Sandbox, SandboxError, Tunnel, VpnHost};
+use crate::sandbox::process::PATIENCE;
+use crate::sandbox::{Options, Sandbox, SandboxError, Tunnel, VpnHost, lasting_port};
 
 /// The tunnel of a host. Where there cannot be one, whoever runs the tests has to say so, by setting
 /// `VPN_TESTS_WITHOUT_TUNNEL`: it is never left out in silence.
@@ -23,6 +26,19 @@ async fn redis(url: &str, command: &[&str]) -> redis::RedisResult<String> {
     let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
     let (name, arguments) = command.split_first().unwrap();
     redis::cmd(name).arg(arguments).query_async(&mut connection).await
+}
+
+#[test]
+fn a_lasting_port_is_given_once_and_to_nobody_who_asks_for_any() -> Outcome {
+    let given = (0..250).map(|_| lasting_port()).collect::<Result<Vec<_>, _>>()?;
+    assert_eq!(given.iter().collect::<BTreeSet<_>>().len(), given.len(), "{given:?}");
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
+    let ephemeral: u16 = range.split_whitespace().next().ok_or("a first port")?.parse()?;
+    assert!(given.iter().all(|port| *port < ephemeral), "{given:?}");
+    for port in &given {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, *port))?;
+    }
+    Ok(())
 }
 
 #[tokio::test]
@@ -68,7 +84,7 @@ async fn an_issued_profile_connects_and_carries_a_ping() -> Outcome {
     assert!(tunnel.is_silent().await?);
 
     let client = tunnel.connect(profile(&reply))?;
-    client.connected(Duration::from_secs(10)).await?;
+    client.connected(PATIENCE).await?;
     assert_eq!(tunnel.ping(3).await?.received, 3);
     assert!(tunnel.server_log().contains("alice/198.18."));
 
@@ -77,10 +93,10 @@ async fn an_issued_profile_connects_and_carries_a_ping() -> Outcome {
     tunnel.start_openvpn().await?;
     client.stop().await;
     let client = tunnel.connect(profile(&reply))?;
-    client.connected(Duration::from_secs(10)).await?;
+    client.connected(PATIENCE).await?;
     assert_eq!(tunnel.ping(1).await?.received, 1);
     sandbox.stop().await?;
-    assert!(client.ended(Duration::from_secs(5)).await.is_some());
+    assert!(client.ended(PATIENCE).await.is_some());
     Ok(())
 }
 
@@ -94,7 +110,7 @@ async fn two_hosts_and_two_sandboxes_do_not_meet() -> Outcome {
         let reply = ask(host, &host.host_key, &Issue::new()?.request())?;
         if let Some(tunnel) = tunnel(host) {
             let client = tunnel.connect(profile(&reply))?;
-            client.connected(Duration::from_secs(10)).await?;
+            client.connected(PATIENCE).await?;
             remotes.push(tunnel.remote);
             client.stop().await;
         }
