@@ -251,6 +251,7 @@ async fn tokens_and_requests_end_unless_they_are_kept(world: World) -> Result<()
         let how = Restore { keep_tokens, ..desk.how() };
         let restored = backup::restore(&target.store, &desk.file("backup"), &how).await?;
         assert_eq!(restored.tokens_revoked, u64::from(!keep_tokens));
+        assert_eq!(restored.requests_ended, u64::from(!keep_tokens));
         for (id, is_revoked) in [(valid, !keep_tokens), (ended, true)] {
             let (found, _) = target.store.read().await?.token(id).await?;
             assert_eq!(found.context("the token")?.revoked_at.is_some(), is_revoked);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::{
     clock::Timestamp,
-    domain::{Caller, ClientId, Comparison, Drift, DriftReport, Elsewhere, JobFailure, Permission, Server, ServerId},
+    domain::{Caller, ClientId, Comparison, Drift, DriftReport, JobFailure, Permission, Server, ServerId},
     error::Error,
     host::{HostError, Hosts},
     service::Platform,
@@ -83,8 +83,8 @@ impl Inspector {
         let mut page = PageRequest::first(PageRequest::<ClientId>::MAX);
         while self.compare_page(&mut comparison, server.id, &mut page).await? {}
         let mut reader = self.store.read().await?;
-        let holders = reader.holders(&comparison.unclaimed()).await?;
-        comparison.elsewhere(&Elsewhere::than(server.id, &holders));
+        let elsewhere = reader.elsewhere(server.id, &comparison.unclaimed()).await?;
+        comparison.elsewhere(&elsewhere);
         let confirmed = reader.drifts(&[server.id]).await?.pop().and_then(|(_, it)| it.confirmed);
         Ok(comparison.end(confirmed.as_deref()))
     }

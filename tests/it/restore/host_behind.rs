@@ -4,7 +4,8 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use vpn_core::{
-    domain::{ClientStatus, Contact, ServerState},
+    domain::{ClientStatus, Contact, JobState, ServerState},
+    host::Fault,
     reconcile::Act,
     sandbox::VpnHost,
     service::MoveServer,
@@ -101,5 +102,34 @@ async fn a_host_that_is_gone_is_replaced_and_its_clients_are_revoked_on_the_new_
     assert_eq!(acts(&test.plan(false).await?), []);
     let retired = test.platform.retire_server(&test.admin, &id).await?;
     assert_eq!(retired.state, ServerState::Retired);
+    test.check().await
+}
+
+/// Nobody has to look for its job: reconcile finds the client.
+#[tokio::test]
+async fn a_revocation_that_was_given_up_is_done_by_reconcile() -> Result<()> {
+    let host = hosts::private().await?;
+    let vpn = host.host()?;
+    let test = TestPlatform::with_host(Database::Sqlite, vpn, vpn.port, &vpn.host_key).await?;
+    let worker = test.worker()?;
+    let (active, pending) = (test.active().await?, test.client().await?);
+    for _ in 0..2 * vpn_tests::platform::MAX_ATTEMPTS {
+        test.faults.plan("revoke", Fault::Unreachable);
+    }
+    for client in [&active, &pending] {
+        let job = test.revoke(client.id).await?.job;
+        assert_eq!(test.finished(job.id).await?.state, JobState::Failed);
+    }
+    worker.drain().await?;
+    let shown = test.plan(false).await?;
+    let mut wanted = [&active, &pending].map(|client| (client.name.to_string(), Act::RevokeGivenUp)).to_vec();
+    wanted.sort();
+    assert_eq!(acts(&shown), wanted);
+    assert_eq!(test.apply(shown).await?, [""; 0]);
+    for client in [&active, &pending] {
+        assert_eq!(test.reload(client.id).await?.status(), ClientStatus::Revoked);
+        assert!(in_the_crl(&host, client).await?);
+    }
+    assert_eq!(acts(&test.plan(false).await?), []);
     test.check().await
 }

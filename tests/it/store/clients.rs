@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use vpn_core::{
-    domain::{ClientId, ClientState, ClientStatus, FencingToken, JobKind},
+    domain::{Client, ClientId, ClientState, ClientStatus, FencingToken, Holder, JobKind, Server},
     store::{ClientFilter, PageRequest, StoreError, TimeRange},
 };
 use vpn_tests::{World, certificate, failure, on_every_database, told};
@@ -265,10 +265,19 @@ async fn who_holds_a_certificate_is_found_by_its_serial_or_its_id(world: World) 
     let nobody = world.new_client(here.id)?;
     let mut reader = world.store().read().await?;
     let both = [(one.serial.clone(), Some(one.id)), (nobody.serial.clone(), Some(two.id))];
+    let holder = |client: &Client, server: &Server| Holder {
+        client: client.clone(),
+        server: server.name.clone(),
+        ca_sha256: None,
+    };
     let mut found = reader.holders(&both).await?;
-    found.sort_by_key(|(client, _)| client.id);
-    assert_eq!(found, [(one.clone(), here.name), (two.clone(), there.name.clone())]);
-    assert_eq!(reader.holders(&[(two.serial.clone(), None)]).await?, [(two, there.name)]);
+    found.sort_by_key(|holder| holder.client.id);
+    assert_eq!(found, [holder(&one, &here), holder(&two, &there)]);
+    assert_eq!(reader.holders(&[(two.serial.clone(), None)]).await?, [holder(&two, &there)]);
+    let elsewhere = reader.elsewhere(here.id, &both).await?;
+    ensure!(elsewhere.find(&one.serial, Some(one.id)).is_none(), "it is here");
+    ensure!(elsewhere.find(&nobody.serial, Some(two.id)).is_none(), "it has another serial");
+    ensure!(elsewhere.find(&two.serial, Some(two.id)).is_some());
     assert_eq!(reader.holders(&[(nobody.serial, Some(nobody.id))]).await?, []);
     assert_eq!(reader.holders(&[]).await?, []);
     Ok(())

@@ -40,6 +40,8 @@ pub struct Restored {
     pub clients: u64,
     /// How many tokens were revoked.
     pub tokens_revoked: u64,
+    /// How many requests that waited for approval were ended.
+    pub requests_ended: u64,
     /// The names of the servers, which may be ahead of the backup.
     pub servers: Vec<String>,
 }
@@ -222,7 +224,7 @@ impl Replay {
     }
 
     /// Tokens that may have been revoked since the backup, and requests that may have been denied.
-    async fn end_what_was_open(&mut self, caller: &Caller) -> Result<(Vec<Entry>, u64), StoreError> {
+    async fn end_what_was_open(&mut self, caller: &Caller) -> Result<Vec<Entry>, StoreError> {
         const REASON: &str = "the database was restored";
         let mut ended = Vec::new();
         for id in std::mem::take(&mut self.tokens) {
@@ -230,13 +232,12 @@ impl Replay {
             let entry = Entry::by(caller, Action::TokenRevoked).with("tokenId", id.to_string());
             ended.push(entry.with("reason", REASON));
         }
-        let tokens = u64::try_from(ended.len()).unwrap_or(u64::MAX);
         for id in std::mem::take(&mut self.approvals) {
             self.tx.expire_approval(id).await?;
             let asked = self.tx.approval(id).await?.0;
             ended.extend(asked.map(|asked| Entry::expired(&asked).with("reason", REASON)));
         }
-        Ok((ended, tokens))
+        Ok(ended)
     }
 
     /// Checks the chain, ends tokens and requests, and commits it all with the entry that tells of it.
@@ -246,16 +247,21 @@ impl Replay {
         hex::decode_to_slice(&header.head.hash, &mut head)
             .map_err(|_| BackupError::damaged(1, "has a head that is no hash"))?;
         self.verifier.finish(header.head.seq, &head)?;
-        let (ended, tokens_revoked) =
-            if how.keep_tokens { (Vec::new(), 0) } else { self.end_what_was_open(how.caller).await? };
+        let (mut ended, mut tokens_revoked, mut requests_ended) = (Vec::new(), 0, 0);
+        if !how.keep_tokens {
+            tokens_revoked = u64::try_from(self.tokens.len()).unwrap_or(u64::MAX);
+            requests_ended = u64::try_from(self.approvals.len()).unwrap_or(u64::MAX);
+            ended = self.end_what_was_open(how.caller).await?;
+        }
         let entry = Entry::by(how.caller, Action::DatabaseRestored)
             .with("takenAt", header.taken_at.as_str())
             .with("database", header.database.as_str())
             .with("lastEntry", header.head.seq.to_string())
             .with("sha256", end.sha256.as_str())
-            .with("tokensRevoked", tokens_revoked);
+            .with("tokensRevoked", tokens_revoked)
+            .with("requestsEnded", requests_ended);
         self.tx.commit(entry, ended).await?;
-        Ok(Restored { header, clients: self.clients, tokens_revoked, servers: self.servers })
+        Ok(Restored { header, clients: self.clients, tokens_revoked, requests_ended, servers: self.servers })
     }
 }
 

@@ -1,57 +1,76 @@
 //! Certificates on a host that belong to clients of another server.
 //!
 //! There are none as long as each host is registered once, and has a state of its own. A host that is registered
-//! under two servers shows both the same certificates, and a copy of a host's state those of the original.
+//! under two servers shows both the same certificates, and a copy of a host's state those of the original: the same
+//! serials, of the same clients, by the same CA. Anything less is no reason to leave a certificate alone.
 
 use std::collections::HashMap;
 
 use super::{Client, ClientId, ClientStatus, HostRecord, RecordState, Serial, ServerId, ServerName};
 
-/// Clients of other servers, by what a certificate may be theirs by.
-#[derive(Debug, Default)]
-pub struct Elsewhere {
-    clients: HashMap<ClientId, (Client, ServerName)>,
-    ids: HashMap<Serial, ClientId>,
+/// A client that a certificate may be of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The client.
+    pub client: Client,
+    /// The name of its server.
+    pub server: ServerName,
+    /// SHA-256 of the CA's certificate on that host; `None` when nobody has seen it yet.
+    pub ca_sha256: Option<String>,
 }
 
-/// What such a client means for a certificate on this host.
+/// Clients of other servers that may have their certificates on a host, too.
+#[derive(Debug, Default)]
+pub struct Elsewhere {
+    holders: HashMap<ClientId, Holder>,
+}
+
+/// What such a client means for its certificate on this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kinship<'a> {
-    /// It is this client's, which is revoked: so it has to be revoked on any host.
+    /// The client is revoked: so its certificate has to be revoked on any host.
     Revoked(&'a Client),
-    /// It has the serial or the id of this client, of that server. It is that server's business.
+    /// It is that server's business.
     Of(&'a Client, &'a ServerName),
 }
 
 impl Elsewhere {
-    /// Than on this server: of these clients, each with the name of its server.
+    /// Than on this server, whose host has this CA, as far as that is known. Another CA means another certificate.
     #[must_use]
-    pub fn than(server: ServerId, holders: &[(Client, ServerName)]) -> Self {
-        let others = || holders.iter().filter(|(client, _)| client.server_id != server);
-        Self {
-            ids: others().map(|(client, _)| (client.serial.clone(), client.id)).collect(),
-            clients: others().map(|(client, name)| (client.id, (client.clone(), name.clone()))).collect(),
-        }
+    pub fn than(server: ServerId, ca_sha256: Option<&str>, holders: Vec<Holder>) -> Self {
+        let is_other_ca =
+            |holder: &Holder| ca_sha256.zip(holder.ca_sha256.as_deref()).is_some_and(|(here, there)| here != there);
+        let others = holders.into_iter().filter(|it| it.client.server_id != server && !is_other_ca(it));
+        Self { holders: others.map(|it| (it.client.id, it)).collect() }
     }
 
-    /// The one that has its serial, or else its id.
+    /// The one of these whose certificate it is: by its serial and its client.
     #[must_use]
-    pub fn find(&self, record: &HostRecord) -> Option<(&Client, &ServerName)> {
-        let id = record.client_id();
-        let (client, server) = self.clients.get(self.ids.get(&record.serial).or(id.as_ref())?)?;
-        Some((client, server))
+    pub fn find(&self, serial: &Serial, client: Option<ClientId>) -> Option<&Holder> {
+        self.holders.get(&client?).filter(|holder| holder.client.serial == *serial)
     }
 
     /// What there is to say of a record of the host. `None` for one that lets nobody in, unless its client is known
     /// to be revoked.
     #[must_use]
     pub fn kinship(&self, record: &HostRecord) -> Option<Kinship<'_>> {
-        let (client, server) = self.find(record)?;
-        let is_its_own = client.serial == record.serial && record.client_id() == Some(client.id);
+        let Holder { client, server, .. } = self.find(&record.serial, record.client_id())?;
         match record.state {
-            _ if is_its_own && client.status() == ClientStatus::Revoked => Some(Kinship::Revoked(client)),
+            _ if client.status() == ClientStatus::Revoked => Some(Kinship::Revoked(client)),
             RecordState::Revoked | RecordState::Seen => None,
             _ => Some(Kinship::Of(client, server)),
         }
+    }
+
+    /// The client of this record, under the name that the host has it by: it is asked by that.
+    #[must_use]
+    pub fn by_its_name(client: &Client, record: &HostRecord) -> Client {
+        let name = record.owner.as_ref().map_or(&client.name, |(name, _)| name);
+        Client { name: name.clone(), ..client.clone() }
+    }
+
+    /// Those who are not revoked.
+    pub fn living(&self) -> impl Iterator<Item = &Client> {
+        self.holders.values().map(|holder| &holder.client).filter(|client| client.status() != ClientStatus::Revoked)
     }
 }

@@ -79,6 +79,13 @@ impl Expiry {
         }
     }
 
+    /// Whether the host calls a list not valid yet that has begun, by our clock: its own clock is behind, and a list
+    /// that it made now would begin, and end, too early.
+    #[must_use]
+    pub fn is_by_a_late_clock(&self, now: Timestamp) -> bool {
+        self.ends_at == Self::NOT_VALID_YET && self.made_at.is_some_and(|made_at| made_at <= now)
+    }
+
     fn notice(&self) -> Duration {
         let longest = self.of.notice();
         match self.made_at {
@@ -111,6 +118,15 @@ mod tests {
         assert_eq!(stages(Perishable::Crl, 3000, [0, 2990, 2991, 3000]), [Fresh, Fresh, EndsSoon, Ended]);
         let unknown = Expiry { of: Perishable::Crl, made_at: None, ends_at: days(30) };
         assert_eq!((unknown.stage(days(20)), unknown.stage(days(21))), (Fresh, EndsSoon));
+    }
+
+    #[test]
+    fn a_list_that_has_begun_and_is_not_valid_yet_is_by_a_late_clock() {
+        let begins = |day, ends_at| Expiry { of: Perishable::Crl, made_at: Some(days(day)), ends_at };
+        let late = |expiry: Expiry| expiry.is_by_a_late_clock(days(20));
+        assert!(late(begins(19, Expiry::NOT_VALID_YET)) && late(begins(20, Expiry::NOT_VALID_YET)));
+        assert!(!late(begins(21, Expiry::NOT_VALID_YET)), "it was made by a clock that was ahead");
+        assert!(!late(begins(19, days(49))));
     }
 
     #[test]

@@ -13,8 +13,9 @@ impl FencingToken {
     /// Below every token that is handed out: what a client starts with.
     pub const ZERO: Self = Self(0);
 
-    /// The highest that a host may show. Redis hands out what is above it, and counts without loss to 2^53 only.
-    pub const MAX: Self = Self(999_999_999_999_999);
+    /// The highest that a host may show: what is handed out above it has fifteen digits, too, which are all that
+    /// hosts take, and that Redis counts without loss.
+    pub const MAX: Self = Self(899_999_999_999_999);
 
     pub(crate) const fn new(token: i64) -> Self {
         Self(token)

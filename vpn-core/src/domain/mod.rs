@@ -25,7 +25,7 @@ pub use certificate::{Certificate, Serial};
 pub use client::{Client, ClientState, ClientStatus, RevocationRequest};
 pub use contact::{Contact, CrlRenewal, HostFacts, OpenVpnState, Session, Sessions};
 pub use drift::{Comparison, Difference, Drift, DriftKind, DriftReport, HostView, NO_CONFIGURATION, Subject};
-pub use elsewhere::{Elsewhere, Kinship};
+pub use elsewhere::{Elsewhere, Holder, Kinship};
 pub use expiry::{Expiry, Perishable, Stage};
 pub use fence::{AttemptId, Fence, FencingToken};
 pub use id::{ApprovalId, ClientId, JobId, LinkId, RequestId, ServerId, TokenId};

@@ -124,6 +124,10 @@ impl Warning {
         let (name, at) = (&server.name, minute(expiry.ends_at));
         let ends = if stage == Stage::Ended { "ended" } else { "ends" };
         let message = match expiry.of {
+            Perishable::Crl if expiry.is_by_a_late_clock(now) => format!(
+                "the clock of `{name}` is behind: it calls its CRL not valid yet, and OpenVPN refuses everybody until the \
+                 clock is right: see to it"
+            ),
             Perishable::Crl if expiry.ends_at == Expiry::NOT_VALID_YET => format!(
                 "the CRL of `{name}` was made while the clock there was ahead and is not valid yet, and OpenVPN refuses \
                  everybody: see to the clock, then start vpn-host-crl.service there"
@@ -187,8 +191,10 @@ impl Warning {
                 "{count} revocations on `{name}` were given up, the first asked for at {since}, and their clients may still get in"
             ),
         };
-        let message =
-            format!("{what}: see the failed jobs (`vpnctl job list --kind revoke --state failed`) and retry them");
+        let message = format!(
+            "{what}: `vpn-worker reconcile --from-host {name} --apply` does them again; or retry the failed jobs \
+             (`vpnctl job list --kind revoke --state failed`)"
+        );
         Self::new(server, WarningCode::RevocationsGivenUp, None, message)
     }
 
@@ -280,10 +286,13 @@ mod tests {
     #[test]
     fn a_crl_that_is_not_valid_yet_is_told_as_one_that_has_ended() {
         let mut contact = seen(DAY);
-        contact.facts = contact.facts.map(|facts| HostFacts { crl_next_update: 0, ..facts });
-        let told = Warning::about(&server(), Some(&contact), None, Timestamp::from_seconds(DAY));
-        assert_eq!((told.len(), told[0].code, told[0].ends_at), (1, WarningCode::CrlEnded, None));
-        assert!(told[0].message.contains("not valid yet"), "{}", told[0].message);
+        for (begins, why) in [(2 * DAY, "clock there was ahead"), (DAY / 2, "the clock of `vpn1` is behind")] {
+            contact.facts =
+                contact.facts.map(|facts| HostFacts { crl_number: begins.unsigned_abs(), crl_next_update: 0, ..facts });
+            let told = Warning::about(&server(), Some(&contact), None, Timestamp::from_seconds(DAY));
+            assert_eq!((told.len(), told[0].code, told[0].ends_at), (1, WarningCode::CrlEnded, None));
+            assert!(told[0].message.contains("not valid yet") && told[0].message.contains(why), "{}", told[0].message);
+        }
     }
 
     #[test]

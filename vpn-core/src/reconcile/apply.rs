@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Act, Finding, Plan, ReconcileError, Reconciler};
 use crate::{
     audit::{Action, Entry, JobAct},
-    domain::{Client, ClientState, ClientStatus, FencingToken, Invalid, Job, JobId, JobKind, JobState, Server},
+    domain::{Client, ClientState, ClientStatus, FencingToken, Holder, Invalid, Job, JobId, JobKind, JobState, Server},
     error::Error,
     host::{HostError, HostErrorKind, Order, certificate_of_profile},
     lock::Lease,
@@ -17,6 +17,7 @@ use crate::{
 /// Why clients are revoked here, as their records have it.
 const REVOKED_THERE: &str = "reconciled: the VPN host has it revoked";
 const LOST: &str = "reconciled: the database lost its profile, and somebody may have it";
+const GIVEN_UP: &str = "reconciled: its revocation was given up";
 const BEFORE: &str = "reconciled: the VPN host had it revoked, and the database did not know it";
 const UNKNOWN: &str = "reconciled: the VPN host had it, and the database did not know it";
 
@@ -76,6 +77,15 @@ impl Reconciler {
             Act::Revoke | Act::RevokeLost => {
                 self.raise(server, finding).await?;
                 self.revoke(server, finding, if finding.act == Act::Revoke { REVOKED_THERE } else { LOST }).await
+            }
+            Act::RevokeGivenUp => {
+                self.raise(server, finding).await?;
+                let client = self.runner.store.read().await?.client(finding.client_id).await?;
+                // A worker may have been at its last step when the plan was made.
+                if client.is_some_and(|client| client.status() == ClientStatus::Revoked) {
+                    return Ok(Outcome::Level);
+                }
+                self.revoke(server, finding, GIVEN_UP).await
             }
             Act::RevokeAgain => self.revoke_again(server, finding).await,
             Act::Activate => self.activate(server, finding).await.map(level),
@@ -161,10 +171,15 @@ impl Reconciler {
     /// Why it cannot be recorded. A certificate that the database knows is not to be revoked for that.
     async fn in_the_way(&self, server: &Server, finding: &Finding) -> Result<ReconcileError, StoreError> {
         let sought = [(finding.serial.clone(), Some(finding.client_id))];
-        let holders = self.runner.store.read().await?.holders(&sought).await?;
-        let knows = |client: &Client| client.serial == finding.serial || client.server_id != server.id;
-        if let Some((client, server)) = holders.into_iter().find(|(client, _)| knows(client)) {
-            return Ok(ReconcileError::Known { name: client.name, id: client.id, server });
+        let mut reader = self.runner.store.read().await?;
+        let holders = reader.holders(&sought).await?;
+        let mut here = holders.iter().filter(|it| it.client.server_id == server.id);
+        let elsewhere = reader.elsewhere(server.id, &sought).await?;
+        let knows = here
+            .find(|it| it.client.serial == finding.serial)
+            .or_else(|| elsewhere.find(&finding.serial, Some(finding.client_id)));
+        if let Some(Holder { client, server, .. }) = knows.filter(|it| it.client.status() != ClientStatus::Revoked) {
+            return Ok(ReconcileError::Known { name: client.name.clone(), id: client.id, server: server.clone() });
         }
         Ok(ReconcileError::InTheWay(format!(
             "another client of this server is called `{}` in the database, or has the same id, and there can be one: \
@@ -254,6 +269,8 @@ impl Reconciler {
         let Some(client) = self.runner.store.read().await?.client(finding.client_id).await? else {
             return Ok(Outcome::Level);
         };
+        // The host may have it by another name than the database, and asks for its own.
+        let client = Client { name: finding.name.clone(), ..client };
         self.locked(finding, |lease| self.revoke_again_under(server, finding, &client, lease)).await
     }
 

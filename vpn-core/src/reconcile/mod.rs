@@ -9,12 +9,13 @@
 //! | --- | --- | --- |
 //! | a higher fence | a lower one | the fence is raised: it only ever grows, so the higher one is right |
 //! | revoked | pending, active | the client is revoked: a revocation is final wherever it is known |
+//! | whatever | to be revoked, and that was given up | it is asked for again |
 //! | not revoked, or its CRL lacks it, or it is connected | revoked | revoked again on the host, and its sessions ended |
 //! | issued, and the key is gone from it | pending, and no profile | revoked; with `adopt`, active |
 //! | issued, or begun | nothing | recorded, then revoked; with `adopt`, kept |
 //! | taken over from another PKI | nothing | shown; with `adopt`, recorded as active |
 //! | revoked | nothing | with `adopt`, recorded as revoked |
-//! | issued, or begun | a client of another server | shown, and left alone: the host is registered twice, or is a copy |
+//! | issued, or begun | a client of another server, and no other CA | shown, and left alone: the host is registered twice, or is a copy |
 //! | nothing | active | shown, and left alone: a host that was set back refuses it before TLS; revoke it, and make a new client |
 //!
 //! A certificate that the database does not know is revoked unless a person decides otherwise: nobody

@@ -64,6 +64,8 @@ pub enum Act {
     /// The host has issued, and handed out the key; the database has neither profile nor certificate: it
     /// is revoked.
     RevokeLost,
+    /// Its revocation was asked for and given up: it is asked for again.
+    RevokeGivenUp,
     /// The database has it revoked; the host has not, or its CRL has not, or its session is still open.
     RevokeAgain,
     /// The same as [`Act::RevokeLost`], and a person has decided to keep it.
@@ -91,6 +93,7 @@ impl Act {
         match self {
             Self::Revoke => "revoke",
             Self::RevokeLost => "revoke-lost",
+            Self::RevokeGivenUp => "revoke-given-up",
             Self::RevokeAgain => "revoke-again",
             Self::Activate => "activate",
             Self::RaiseFence => "raise-fence",
@@ -117,6 +120,7 @@ impl Act {
                 "revoke: the host has issued its certificate, and the database has no profile of it; whoever has \
                  that profile can connect (--adopt: make it active instead)"
             }
+            Self::RevokeGivenUp => "revoke: its revocation was asked for, and given up",
             Self::RevokeAgain => {
                 "revoke on the host: the database has it revoked; the host has not, or its CRL has not, or it is still \
                  connected"
@@ -166,7 +170,8 @@ impl Plan {
     fn add_unknown(&mut self, record: HostRecord, elsewhere: &Elsewhere, shown: &Shown, begun: Timestamp, adopt: bool) {
         match elsewhere.kinship(&record) {
             Some(Kinship::Revoked(client)) => {
-                let known = Known { client: client.clone(), open: Vec::new(), has_profile: false };
+                let client = Elsewhere::by_its_name(client, &record);
+                let known = Known { client, open: Vec::new(), has_profile: false };
                 self.findings.extend(compare(&known, Some(&record), shown, begun, adopt));
             }
             Some(Kinship::Of(client, server)) => {
@@ -174,7 +179,7 @@ impl Plan {
             }
             None if record.state == RecordState::Foreign => self.left.push(Left { record, elsewhere: None }),
             // It lets nobody in, and is on record there.
-            None if elsewhere.find(&record).is_some() => {}
+            None if elsewhere.find(&record.serial, record.client_id()).is_some() => {}
             None => self.findings.extend(shown.unknown(record, adopt)),
         }
     }
@@ -267,7 +272,7 @@ impl Reconciler {
     /// nothing for this to put right.
     pub async fn plan(&self, server: Server, adopt: bool) -> Result<Plan, ReconcileError> {
         let begun = self.runner.store.begin().await?.at();
-        let (records, shown) = self.shown(&server).await?;
+        let (records, mut shown) = self.shown(&server).await?;
         let mut on_host: HashMap<Serial, HostRecord> =
             records.into_iter().map(|record| (record.serial.clone(), record)).collect();
         let mut plan = Plan { server, findings: Vec::new(), left: Vec::new(), level: 0 };
@@ -287,8 +292,10 @@ impl Reconciler {
             }
         }
         let sought: Vec<_> = on_host.values().map(|record| (record.serial.clone(), record.client_id())).collect();
-        let holders = self.runner.store.read().await?.holders(&sought).await?;
-        let elsewhere = Elsewhere::than(plan.server.id, &holders);
+        let elsewhere = self.runner.store.read().await?.elsewhere(plan.server.id, &sought).await?;
+        for client in elsewhere.living() {
+            shown.shut_out.remove(&client.name);
+        }
         for record in on_host.into_values() {
             plan.add_unknown(record, &elsewhere, &shown, begun, adopt);
         }
@@ -350,9 +357,10 @@ fn compare(
         (ClientStatus::Revoked, _) => client.revoked_at().is_some_and(|at| at < begun).then_some(Act::RevokeAgain),
         (_, Some(RecordState::Revoked)) if being_revoked && !is_behind => None,
         (_, Some(RecordState::Revoked)) => Some(Act::Revoke),
+        _ if client.revocation.is_some() => (!being_revoked).then_some(Act::RevokeGivenUp),
         // It is here because a person has decided to keep it.
-        (ClientStatus::Pending, Some(RecordState::Adopted)) if client.revocation.is_none() => Some(Act::Activate),
-        (ClientStatus::Pending, Some(RecordState::Forgotten)) if !known.has_profile && client.revocation.is_none() => {
+        (ClientStatus::Pending, Some(RecordState::Adopted)) => Some(Act::Activate),
+        (ClientStatus::Pending, Some(RecordState::Forgotten)) if !known.has_profile => {
             Some(if adopt { Act::Activate } else { Act::RevokeLost })
         }
         (ClientStatus::Active, None | Some(RecordState::Bound | RecordState::Seen)) => {

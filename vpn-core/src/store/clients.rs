@@ -16,8 +16,8 @@ use super::{
 use crate::{
     clock::Timestamp,
     domain::{
-        Certificate, Client, ClientId, ClientState, ClientStatus, CommonName, Fence, FencingToken, Reason, Serial,
-        ServerId, ServerName,
+        Certificate, Client, ClientId, ClientState, ClientStatus, CommonName, Elsewhere, Fence, FencingToken, Holder,
+        Reason, Serial, ServerId,
     },
 };
 
@@ -101,11 +101,8 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         rows.iter().map(row::client).collect()
     }
 
-    /// The clients that have one of these serials or ids, with their server.
-    pub async fn holders(
-        &mut self,
-        certificates: &[(Serial, Option<ClientId>)],
-    ) -> Result<Vec<(Client, ServerName)>, StoreError> {
+    /// The clients that have one of these serials or ids.
+    pub async fn holders(&mut self, certificates: &[(Serial, Option<ClientId>)]) -> Result<Vec<Holder>, StoreError> {
         let serials = certificates.iter().map(|(serial, _)| serial.to_string()).collect();
         let ids: Vec<ClientId> = certificates.iter().filter_map(|(_, id)| *id).collect();
         let rows = self.rows_by_key(row::CLIENT, "clients", "serial", "", serials).await?;
@@ -116,10 +113,26 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         }
         clients.extend(self.clients_by_id(&ids).await?.into_iter().map(|client| (client.id, client)));
         let servers: HashSet<ServerId> = clients.values().map(|client| client.server_id).collect();
-        let servers = self.servers_by_id(&Vec::from_iter(servers)).await?;
-        let names: HashMap<ServerId, ServerName> = servers.into_iter().map(|it| (it.id, it.name)).collect();
-        let with_server = |client: Client| Some((client.clone(), names.get(&client.server_id)?.clone()));
-        Ok(clients.into_values().filter_map(with_server).collect())
+        let servers = Vec::from_iter(servers);
+        let names: HashMap<_, _> = self.servers_by_id(&servers).await?.into_iter().map(|it| (it.id, it.name)).collect();
+        let cas: HashMap<_, _> =
+            self.contacts(&servers).await?.into_iter().filter_map(|(id, it)| Some((id, it.facts?.ca_sha256))).collect();
+        let holder = |client: Client| {
+            let (server, ca_sha256) = (names.get(&client.server_id)?.clone(), cas.get(&client.server_id).cloned());
+            Some(Holder { client, server, ca_sha256 })
+        };
+        Ok(clients.into_values().filter_map(holder).collect())
+    }
+
+    /// Those of other servers whose certificates these may be on this server's host, too.
+    pub async fn elsewhere(
+        &mut self,
+        server: ServerId,
+        certificates: &[(Serial, Option<ClientId>)],
+    ) -> Result<Elsewhere, StoreError> {
+        let holders = self.holders(certificates).await?;
+        let here = self.contact(server).await?.and_then(|contact| contact.facts);
+        Ok(Elsewhere::than(server, here.as_ref().map(|facts| facts.ca_sha256.as_str()), holders))
     }
 
     async fn client_where_id(&mut self, id: ClientId, lock: &str) -> Result<Option<Client>, StoreError> {

@@ -53,9 +53,13 @@ pub(super) struct Renewal<'a> {
 }
 
 /// Whether the list of this host is to be renewed now. A disabled server lets those in whom it knows, so its
-/// list is kept alive as well.
+/// list is kept alive as well. A host whose clock is behind makes no good one: once the clock is right, the list
+/// that it has is.
 pub(super) fn is_due(server: &Server, facts: &HostFacts, now: Timestamp) -> bool {
-    matches!(server.state, ServerState::Active | ServerState::Disabled) && facts.crl().stage(now) != Stage::Fresh
+    let crl = facts.crl();
+    matches!(server.state, ServerState::Active | ServerState::Disabled)
+        && crl.stage(now) != Stage::Fresh
+        && !crl.is_by_a_late_clock(now)
 }
 
 impl Renewal<'_> {

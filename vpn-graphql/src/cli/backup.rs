@@ -86,6 +86,12 @@ fn tell(restored: &Restored, entries: i64) {
     if restored.tokens_revoked > 0 {
         println!("{} tokens were revoked: make new ones with `vpn-graphql token create`", restored.tokens_revoked);
     }
+    if restored.requests_ended > 0 {
+        println!(
+            "{} requests that waited for approval have ended: who still wants it asks again",
+            restored.requests_ended
+        );
+    }
     println!("the VPN hosts know what was done after the backup. Before you start workers, look at each of them:");
     for server in &restored.servers {
         println!("  vpn-worker reconcile --from-host {server}");

@@ -122,7 +122,7 @@ impl Mutation {
     }
 
     /// Make a link to the connection profile, for whoever has no token: it works once, and for a short
-    /// time. Whoever has it can take the profile.
+    /// time, until a token of who made it is revoked. Whoever has it can take the profile.
     async fn create_profile_link(
         &self,
         ctx: &Context<'_>,
@@ -138,7 +138,7 @@ impl Mutation {
         Ok(as_data(platform.create_token(caller, input.into()).await)?.into())
     }
 
-    /// End an access token, and what its bearer follows live. Asked again, it changes nothing.
+    /// End an access token, what its bearer follows live, and the links to profiles that they made. Asked again, it changes nothing.
     async fn revoke_token(&self, ctx: &Context<'_>, input: RevokeTokenInput) -> Result<RevokeTokenPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
         Ok(as_data(platform.revoke_token(caller, &input.token_id).await)?.into())

@@ -44,8 +44,12 @@ impl Reconcile {
         let plan = reconciler.plan(server, self.adopt).await?;
         print!("{plan}");
         if !self.apply {
-            let is_level = plan.findings.is_empty();
-            println!("{}", if is_level { "nothing to do" } else { "nothing was changed: --apply does it" });
+            let what = match (plan.findings.is_empty(), plan.left.is_empty()) {
+                (true, true) => "nothing to do",
+                (true, false) => "nothing that --apply would do",
+                (false, _) => "nothing was changed: --apply does it",
+            };
+            println!("{what}");
             return Ok(ExitCode::SUCCESS);
         }
         let mut failed = 0;

@@ -67,7 +67,9 @@ impl Comparison {
             }
             ClientStatus::Pending => {
                 let adopted = state == Some(RecordState::Adopted);
-                (is_issued(state) && !busy).then(|| Difference::NotActivated { of: of(), adopted })
+                // What is to be revoked is no more to be activated; that it was given up, the warnings tell.
+                (is_issued(state) && !busy && client.revocation.is_none())
+                    .then(|| Difference::NotActivated { of: of(), adopted })
             }
         };
         self.found.extend(difference);
@@ -108,13 +110,14 @@ impl Comparison {
         for record in std::mem::take(&mut self.records).into_values() {
             match elsewhere.kinship(&record) {
                 Some(Kinship::Revoked(client)) => {
+                    let client = Elsewhere::by_its_name(client, &record);
                     self.records.insert(record.serial.clone(), record);
-                    self.client(client, false);
+                    self.client(&client, false);
                 }
-                Some(Kinship::Of(_, server)) if !self.published.contains_key(&record.serial) => {
+                Some(Kinship::Of(client, server)) if !self.published.contains_key(&record.serial) => {
                     shared.entry(server.as_str()).or_insert((server, 0)).1 += 1;
                     // Its session is no other matter.
-                    self.admitted.extend(record.owner.map(|(name, _)| name.to_string()).or(record.foreign_name));
+                    self.admitted.insert(client.name.to_string());
                 }
                 _ => {
                     self.records.insert(record.serial.clone(), record);

@@ -333,7 +333,11 @@ impl Difference {
                  retire that one: retireServer. If one is a copy, both have one CA and let in each other's clients: \
                  do the same with the copy, switch it off, and set up a new host"
             ),
-            Self::RevokedOnHost { asked: true, .. } => "retry the failed job: retryJob".to_owned(),
+            Self::RevokedOnHost { asked: true, .. } => {
+                format!(
+                    "vpn-worker reconcile --from-host {server} --apply, which does it again; or retry the failed job: retryJob"
+                )
+            }
             Self::CertificateMissing { .. } => {
                 "revoke this client and create a new one; or, if the host was set back, \
                                                 which does not let it in, restore its newest state directory"

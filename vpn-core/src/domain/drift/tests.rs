@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     clock::Ambient,
     domain::{
-        Certificate, Client, ClientState, ClientStatus, Elsewhere, FencingToken, OpenVpnState, RecordState,
+        Certificate, Client, ClientState, ClientStatus, Elsewhere, FencingToken, Holder, OpenVpnState, RecordState,
         RevocationRequest, ServerId, Session,
     },
 };
@@ -123,8 +123,9 @@ fn a_certificate_that_was_taken_over_is_a_client_or_is_named() {
 fn beside(view: HostView, others: &[&Client]) -> Vec<(DriftKind, String)> {
     let mut comparison = Comparison::of(view, Timestamp::from_seconds(BEGUN));
     let name: ServerName = "vpn2".parse().expect("a name");
-    let holders: Vec<_> = others.iter().map(|client| ((*client).clone(), name.clone())).collect();
-    comparison.elsewhere(&Elsewhere::than(ServerId::generate(&Ambient::system()), &holders));
+    let holder = |client: &&Client| Holder { client: (*client).clone(), server: name.clone(), ca_sha256: None };
+    let holders = others.iter().map(holder).collect();
+    comparison.elsewhere(&Elsewhere::than(ServerId::generate(&Ambient::system()), None, holders));
     let report = comparison.end(Some(RIGHT));
     report.differences.iter().map(|it| (it.kind(), it.subject())).collect()
 }
@@ -135,8 +136,12 @@ fn clients_of_another_server_are_no_strangers() {
     let shared = || [(DriftKind::SharedHost, "vpn2".to_owned())];
     let both = || vec![record(&ann, RecordState::Forgotten), record(&ben, RecordState::Bound)];
     assert_eq!(beside(view(both(), &[], &["ann"]), &[&ann, &ben]), shared(), "and nor are their sessions");
-    let borrowed = Client { serial: client("x", ClientStatus::Active).serial, ..ann.clone() };
-    assert_eq!(beside(view(vec![record(&borrowed, RecordState::Live)], &[], &[]), &[&ann]), shared(), "it has her id");
+    // Who has only her id, or only her serial, is somebody else.
+    let other = client("x", ClientStatus::Active);
+    for stranger in [Client { serial: other.serial, ..ann.clone() }, Client { id: other.id, ..ann.clone() }] {
+        let found = beside(view(vec![record(&stranger, RecordState::Live)], &[], &[]), &[&ann]);
+        assert_eq!(found, [(DriftKind::UnknownCertificate, about(&stranger))]);
+    }
     // What lets nobody in is no matter.
     for state in [RecordState::Revoked, RecordState::Seen, RecordState::Live] {
         assert_eq!(beside(view(vec![record(&ann, state)], &[&ann], &[]), &[&ann]), []);
@@ -144,6 +149,23 @@ fn clients_of_another_server_are_no_strangers() {
     let stranger = client("mallory", ClientStatus::Active);
     let found = beside(view(vec![record(&stranger, RecordState::Live)], &[], &[]), &[&ann]);
     assert_eq!(found, [(DriftKind::UnknownCertificate, about(&stranger))]);
+}
+
+/// Another CA means another certificate, whatever it says of itself.
+#[test]
+fn a_certificate_by_another_ca_is_nobodys_elsewhere() {
+    let ann = client("ann", ClientStatus::Active);
+    let here = ServerId::generate(&Ambient::system());
+    for (there, is_hers) in [(None, true), (Some("aa"), true), (Some("bb"), false)] {
+        let holder = Holder {
+            client: ann.clone(),
+            server: "vpn2".parse().expect("a name"),
+            ca_sha256: there.map(str::to_owned),
+        };
+        let elsewhere = Elsewhere::than(here, Some("aa"), vec![holder]);
+        assert_eq!(elsewhere.find(&ann.serial, Some(ann.id)).is_some(), is_hers, "{there:?}");
+        assert_eq!(elsewhere.kinship(&record(&ann, RecordState::Live)).is_some(), is_hers, "{there:?}");
+    }
 }
 
 #[test]
