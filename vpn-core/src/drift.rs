@@ -83,7 +83,8 @@ impl Inspector {
         let mut page = PageRequest::first(PageRequest::<ClientId>::MAX);
         while self.compare_page(&mut comparison, server.id, &mut page).await? {}
         let mut reader = self.store.read().await?;
-        let elsewhere = reader.elsewhere(server.id, &comparison.unclaimed()).await?;
+        let holders = reader.holders(&comparison.unclaimed()).await?;
+        let elsewhere = reader.elsewhere(server.id, holders).await?;
         comparison.elsewhere(&elsewhere);
         let confirmed = reader.drifts(&[server.id]).await?.pop().and_then(|(_, it)| it.confirmed);
         Ok(comparison.end(confirmed.as_deref()))

@@ -2,11 +2,11 @@
 
 use anyhow::{Result, ensure};
 use vpn_core::{
-    domain::{Client, JobState},
+    domain::{Client, ClientStatus, JobState},
     error::RejectionCode as Code,
     service::{Policy, ProvisionClient, RetryJob},
 };
-use vpn_tests::{Database, TestPlatform};
+use vpn_tests::{Database, TestPlatform, hosts};
 
 use super::rejection;
 
@@ -51,6 +51,27 @@ async fn a_job_is_not_tried_again_past_a_policy_that_became_stricter() -> Result
     ensure!(no.code == Code::WrongState && no.message.contains("provision the client anew"), "{}", no.message);
     let job = strict(&test, 90).provision_client(&test.admin, ask(&client, 90)).await?.job;
     test.succeeded(job.id).await?;
+    worker.drain().await
+}
+
+/// Whatever the host says that it did.
+#[tokio::test]
+async fn a_certificate_of_another_validity_makes_nobody_active() -> Result<()> {
+    let host = hosts::private().await?;
+    let vpn = host.host()?;
+    let issue = vpn.scripts.join("lib/issue.sh");
+    let script = std::fs::read_to_string(&issue)?;
+    let shorter = script.replace("-days \"$days\"", "-days 1");
+    ensure!(shorter != script);
+    std::fs::write(&issue, shorter)?;
+    let test = TestPlatform::with_host(Database::Sqlite, vpn, vpn.port, &vpn.host_key).await?;
+    let worker = test.worker()?;
+    let client = test.client().await?;
+    let job = test.platform.provision_client(&test.admin, ask(&client, 30)).await?.job;
+    let failure = test.finished(job.id).await?.failure.expect("refused");
+    assert_eq!(failure.code, "CERTIFICATE_MISMATCH");
+    ensure!(failure.message.contains("valid for 1 days, asked for were 30"), "{}", failure.message);
+    assert_eq!(test.reload(client.id).await?.status(), ClientStatus::Pending);
     worker.drain().await
 }
 

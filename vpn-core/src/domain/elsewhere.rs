@@ -26,12 +26,15 @@ pub struct Elsewhere {
 }
 
 /// What such a client means for its certificate on this host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kinship<'a> {
-    /// The client is revoked: so its certificate has to be revoked on any host.
-    Revoked(&'a Client),
+    /// The client is revoked: so its certificate has to be revoked on any host. It has the name that this host knows
+    /// it by, and is asked by.
+    Revoked(Box<Client>),
     /// It is that server's business.
-    Of(&'a Client, &'a ServerName),
+    Of(&'a Holder),
+    /// The same, and here it lets nobody in.
+    Harmless,
 }
 
 impl Elsewhere {
@@ -46,27 +49,22 @@ impl Elsewhere {
 
     /// The one of these whose certificate it is: by its serial and its client.
     #[must_use]
-    pub fn find(&self, serial: &Serial, client: Option<ClientId>) -> Option<&Holder> {
-        self.holders.get(&client?).filter(|holder| holder.client.serial == *serial)
+    pub fn find(&self, serial: &Serial, client: ClientId) -> Option<&Holder> {
+        self.holders.get(&client).filter(|holder| holder.client.serial == *serial)
     }
 
-    /// What there is to say of a record of the host. `None` for one that lets nobody in, unless its client is known
-    /// to be revoked.
+    /// What there is to say of a record of the host; `None` for a stranger's.
     #[must_use]
     pub fn kinship(&self, record: &HostRecord) -> Option<Kinship<'_>> {
-        let Holder { client, server, .. } = self.find(&record.serial, record.client_id())?;
-        match record.state {
-            _ if client.status() == ClientStatus::Revoked => Some(Kinship::Revoked(client)),
-            RecordState::Revoked | RecordState::Seen => None,
-            _ => Some(Kinship::Of(client, server)),
-        }
-    }
-
-    /// The client of this record, under the name that the host has it by: it is asked by that.
-    #[must_use]
-    pub fn by_its_name(client: &Client, record: &HostRecord) -> Client {
-        let name = record.owner.as_ref().map_or(&client.name, |(name, _)| name);
-        Client { name: name.clone(), ..client.clone() }
+        let (name, id) = record.owner.as_ref()?;
+        let holder = self.find(&record.serial, *id)?;
+        Some(match record.state {
+            _ if holder.client.status() == ClientStatus::Revoked => {
+                Kinship::Revoked(Box::new(Client { name: name.clone(), ..holder.client.clone() }))
+            }
+            RecordState::Revoked | RecordState::Seen => Kinship::Harmless,
+            _ => Kinship::Of(holder),
+        })
     }
 
     /// Those who are not revoked.

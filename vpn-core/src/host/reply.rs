@@ -75,7 +75,7 @@ impl Reply {
         self.field(key)?.parse().ok()
     }
 
-    /// A time that not every host tells.
+    /// A time; not every host tells of all.
     pub(super) fn seconds(&self, key: &str) -> Option<i64> {
         self.field(key)?.parse().ok()
     }
@@ -89,7 +89,7 @@ impl Reply {
             ca_sha256: self.field("ca_sha256")?.to_owned(),
             crl_number: self.field("crl_number")?.parse().ok()?,
             crl_this_update: self.seconds("crl_this_update"),
-            crl_next_update: self.field("crl_next_update")?.parse().ok()?,
+            crl_next_update: self.seconds("crl_next_update")?,
             ca_not_after: self.seconds("ca_not_after"),
             server_not_after: self.seconds("server_not_after"),
             config_sha256: self.field("config_sha256").map(str::to_owned),

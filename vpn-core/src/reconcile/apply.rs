@@ -10,7 +10,7 @@ use crate::{
     host::{HostError, HostErrorKind, Order, certificate_of_profile},
     lock::Lease,
     queue::Handler as _,
-    service::RevokeClient,
+    service::{Queued, RevokeClient},
     store::{NewClient, StoreError, Tx},
 };
 
@@ -74,19 +74,9 @@ impl Reconciler {
                 recorded => recorded.map(level),
             },
             Act::RaiseFence => self.raise(server, finding).await.map(level),
-            Act::Revoke | Act::RevokeLost => {
-                self.raise(server, finding).await?;
-                self.revoke(server, finding, if finding.act == Act::Revoke { REVOKED_THERE } else { LOST }).await
-            }
-            Act::RevokeGivenUp => {
-                self.raise(server, finding).await?;
-                let client = self.runner.store.read().await?.client(finding.client_id).await?;
-                // A worker may have been at its last step when the plan was made.
-                if client.is_some_and(|client| client.status() == ClientStatus::Revoked) {
-                    return Ok(Outcome::Level);
-                }
-                self.revoke(server, finding, GIVEN_UP).await
-            }
+            Act::Revoke => self.raise_and_revoke(server, finding, REVOKED_THERE).await,
+            Act::RevokeLost => self.raise_and_revoke(server, finding, LOST).await,
+            Act::RevokeGivenUp => self.raise_and_revoke(server, finding, GIVEN_UP).await,
             Act::RevokeAgain => self.revoke_again(server, finding).await,
             Act::Activate => self.activate(server, finding).await.map(level),
             Act::RecordAndRevoke => match self.record(server, finding).await {
@@ -173,11 +163,10 @@ impl Reconciler {
         let sought = [(finding.serial.clone(), Some(finding.client_id))];
         let mut reader = self.runner.store.read().await?;
         let holders = reader.holders(&sought).await?;
-        let mut here = holders.iter().filter(|it| it.client.server_id == server.id);
-        let elsewhere = reader.elsewhere(server.id, &sought).await?;
-        let knows = here
-            .find(|it| it.client.serial == finding.serial)
-            .or_else(|| elsewhere.find(&finding.serial, Some(finding.client_id)));
+        let is_here = |it: &&Holder| it.client.server_id == server.id && it.client.serial == finding.serial;
+        let here = holders.iter().find(is_here).cloned();
+        let elsewhere = reader.elsewhere(server.id, holders).await?;
+        let knows = here.as_ref().or_else(|| elsewhere.find(&finding.serial, finding.client_id));
         if let Some(Holder { client, server, .. }) = knows.filter(|it| it.client.status() != ClientStatus::Revoked) {
             return Ok(ReconcileError::Known { name: client.name.clone(), id: client.id, server: server.clone() });
         }
@@ -188,12 +177,26 @@ impl Reconciler {
         )))
     }
 
+    async fn raise_and_revoke(
+        &self,
+        server: &Server,
+        finding: &Finding,
+        reason: &str,
+    ) -> Result<Outcome, ReconcileError> {
+        self.raise(server, finding).await?;
+        self.revoke(server, finding, reason).await
+    }
+
     /// As when a person asks for it, and at once: from the request on, nothing can activate the client.
     /// What is not done here, a worker goes on with.
     async fn revoke(&self, server: &Server, finding: &Finding, reason: &str) -> Result<Outcome, ReconcileError> {
         let id = finding.client_id.to_string();
         let input = RevokeClient { client_id: id, reason: reason.to_owned(), idempotency_key: None };
-        let mut job = self.platform.revoke_client(&self.caller, input).await?.job;
+        let Queued { client, mut job } = self.platform.revoke_client(&self.caller, input).await?;
+        // A worker may have been at its last step when the plan was made.
+        if client.status() == ClientStatus::Revoked {
+            return Ok(Outcome::Level);
+        }
         let mut looks = tokio::time::interval(LOOK_EVERY);
         for _ in 0..LOOKS {
             looks.tick().await;

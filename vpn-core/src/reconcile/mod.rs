@@ -67,7 +67,7 @@ pub enum ReconcileError {
     InTheWay(String),
     /// The database knows it: under another server, or because somebody has recorded it meanwhile.
     #[error(
-        "the database has this certificate, or its client, as {name} ({id}) of the server {server}: nothing was done \
+        "the database has this certificate as {name} ({id}) of the server {server}: nothing was done \
          about it; run this again without --apply, which shows what it means"
     )]
     Known {

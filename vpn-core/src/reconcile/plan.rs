@@ -1,7 +1,7 @@
 //! What would have to be done.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     fmt,
 };
 
@@ -9,8 +9,8 @@ use super::{ReconcileError, Reconciler};
 use crate::{
     clock::Timestamp,
     domain::{
-        Client, ClientId, ClientStatus, CommonName, Difference, Elsewhere, FencingToken, HostRecord, Job, JobKind,
-        Kinship, RecordState, Serial, Server, ServerId, ServerName,
+        Client, ClientId, ClientStatus, CommonName, Difference, Elsewhere, FencingToken, Holder, HostRecord, Job,
+        JobKind, Kinship, RecordState, Serial, Server, ServerId,
     },
     store::{ClientFilter, PageRequest},
 };
@@ -34,9 +34,8 @@ pub struct Plan {
 pub struct Left {
     /// What the host has.
     pub record: HostRecord,
-    /// The client that the database has it, or its id, as, and that client's server. Without one, the host took it
-    /// over, and it can be no client.
-    pub elsewhere: Option<(Client, ServerName)>,
+    /// The client of another server that it is of. Without one, the host took it over, and it can be no client.
+    pub elsewhere: Option<Holder>,
 }
 
 /// A client on which they differ.
@@ -170,16 +169,12 @@ impl Plan {
     fn add_unknown(&mut self, record: HostRecord, elsewhere: &Elsewhere, shown: &Shown, begun: Timestamp, adopt: bool) {
         match elsewhere.kinship(&record) {
             Some(Kinship::Revoked(client)) => {
-                let client = Elsewhere::by_its_name(client, &record);
-                let known = Known { client, open: Vec::new(), has_profile: false };
+                let known = Known { client: *client, open: Vec::new(), has_profile: false };
                 self.findings.extend(compare(&known, Some(&record), shown, begun, adopt));
             }
-            Some(Kinship::Of(client, server)) => {
-                self.left.push(Left { record, elsewhere: Some((client.clone(), server.clone())) });
-            }
+            Some(Kinship::Of(holder)) => self.left.push(Left { record, elsewhere: Some(holder.clone()) }),
+            Some(Kinship::Harmless) => {}
             None if record.state == RecordState::Foreign => self.left.push(Left { record, elsewhere: None }),
-            // It lets nobody in, and is on record there.
-            None if elsewhere.find(&record.serial, record.client_id()).is_some() => {}
             None => self.findings.extend(shown.unknown(record, adopt)),
         }
     }
@@ -190,14 +185,9 @@ impl fmt::Display for Plan {
         writeln!(f, "{}: level on {} clients, apart on {}", self.server.name, self.level, self.findings.len())?;
         self.findings.iter().try_for_each(|finding| writeln!(f, "  {finding}"))?;
         self.left.iter().try_for_each(|left| writeln!(f, "  {left}"))?;
-        let mut shared: BTreeMap<&str, (&ServerName, usize)> = BTreeMap::new();
-        for (_, server) in self.left.iter().filter_map(|left| left.elsewhere.as_ref()) {
-            shared.entry(server.as_str()).or_insert((server, 0)).1 += 1;
-        }
-        shared.into_values().try_for_each(|(server, certificates)| {
-            let shared = Difference::SharedHost { server: server.clone(), certificates };
-            writeln!(f, "  {}. {}", shared.message(), shared.cure(&self.server.name))
-        })
+        let servers = self.left.iter().filter_map(|left| Some(&left.elsewhere.as_ref()?.server));
+        Difference::shared_hosts(servers)
+            .try_for_each(|shared| writeln!(f, "  {}. {}", shared.message(), shared.cure(&self.server.name)))
     }
 }
 
@@ -207,7 +197,7 @@ impl fmt::Display for Left {
         let name = owner.as_ref().map(|(name, _)| name.as_str()).or(foreign_name.as_deref());
         let name = name.unwrap_or("a certificate without a name");
         match &self.elsewhere {
-            Some((client, server)) => write!(
+            Some(Holder { client, server, .. }) => write!(
                 f,
                 "{name} (serial {serial}): left: it is {} ({}, {}) of the server {server}",
                 client.name,
@@ -292,7 +282,9 @@ impl Reconciler {
             }
         }
         let sought: Vec<_> = on_host.values().map(|record| (record.serial.clone(), record.client_id())).collect();
-        let elsewhere = self.runner.store.read().await?.elsewhere(plan.server.id, &sought).await?;
+        let mut reader = self.runner.store.read().await?;
+        let holders = reader.holders(&sought).await?;
+        let elsewhere = reader.elsewhere(plan.server.id, holders).await?;
         for client in elsewhere.living() {
             shown.shut_out.remove(&client.name);
         }

@@ -124,13 +124,8 @@ impl<C: DerefMut<Target = AnyConnection> + Send> Handle<C> {
         Ok(clients.into_values().filter_map(holder).collect())
     }
 
-    /// Those of other servers whose certificates these may be on this server's host, too.
-    pub async fn elsewhere(
-        &mut self,
-        server: ServerId,
-        certificates: &[(Serial, Option<ClientId>)],
-    ) -> Result<Elsewhere, StoreError> {
-        let holders = self.holders(certificates).await?;
+    /// Those of them that may have their certificates on this server's host, though they are another server's.
+    pub async fn elsewhere(&mut self, server: ServerId, holders: Vec<Holder>) -> Result<Elsewhere, StoreError> {
         let here = self.contact(server).await?.and_then(|contact| contact.facts);
         Ok(Elsewhere::than(server, here.as_ref().map(|facts| facts.ca_sha256.as_str()), holders))
     }

@@ -199,3 +199,33 @@ fn failure(code: &str, message: &str) -> JobFailure {
 fn told(facts: &HostFacts) -> Value {
     json!({ "crlNumber": facts.crl_number.to_string(), "crlNextUpdate": facts.crl().ends_at.to_string() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Ambient,
+        domain::{ServerAddress, ServerId},
+    };
+
+    #[test]
+    fn a_list_is_due_near_its_end_and_not_by_a_late_clock() {
+        let server = Server {
+            id: ServerId::generate(&Ambient::system()),
+            name: "vpn1".parse().expect("a name"),
+            address: ServerAddress::new("vpn.example.org", 22, "vpn-host").expect("an address"),
+            host_key: None,
+            state: ServerState::Active,
+            created_by: "ada".to_owned(),
+            created_at: Timestamp::from_seconds(0),
+        };
+        let day = 86_400;
+        let due = |begins: i64, ends: i64| {
+            let facts = HostFacts { crl_number: begins.unsigned_abs(), crl_next_update: ends, ..HostFacts::default() };
+            is_due(&server, &facts, Timestamp::from_seconds(40 * day))
+        };
+        assert!(!due(39 * day, 69 * day) && due(11 * day, 41 * day) && due(9 * day, 39 * day));
+        assert!(due(41 * day, 0), "it was made by a clock that was ahead");
+        assert!(!due(39 * day, 0), "the clock is behind now: a new list would begin, and end, too early");
+    }
+}

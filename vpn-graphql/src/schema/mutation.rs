@@ -138,7 +138,8 @@ impl Mutation {
         Ok(as_data(platform.create_token(caller, input.into()).await)?.into())
     }
 
-    /// End an access token, what its bearer follows live, and the links to profiles that they made. Asked again, it changes nothing.
+    /// End an access token, what its bearer follows live, and the links to profiles that they made. Asked again, it
+    /// changes nothing.
     async fn revoke_token(&self, ctx: &Context<'_>, input: RevokeTokenInput) -> Result<RevokeTokenPayload, Error> {
         let Scope { platform, caller, .. } = Scope::of(ctx)?;
         Ok(as_data(platform.revoke_token(caller, &input.token_id).await)?.into())

@@ -6,8 +6,7 @@ use super::{Difference, DriftReport, HostView, NO_CONFIGURATION, Subject};
 use crate::{
     clock::Timestamp,
     domain::{
-        Client, ClientId, ClientStatus, Elsewhere, FencingToken, HostRecord, Kinship, RecordState, Serial, ServerName,
-        Session,
+        Client, ClientId, ClientStatus, Elsewhere, FencingToken, HostRecord, Kinship, RecordState, Serial, Session,
     },
 };
 
@@ -106,29 +105,24 @@ impl Comparison {
 
     /// With what SQL knows of these under other servers.
     pub fn elsewhere(&mut self, elsewhere: &Elsewhere) {
-        let mut shared: BTreeMap<&str, (&ServerName, usize)> = BTreeMap::new();
+        let mut shared = Vec::new();
         for record in std::mem::take(&mut self.records).into_values() {
             match elsewhere.kinship(&record) {
                 Some(Kinship::Revoked(client)) => {
-                    let client = Elsewhere::by_its_name(client, &record);
                     self.records.insert(record.serial.clone(), record);
                     self.client(&client, false);
                 }
-                Some(Kinship::Of(client, server)) if !self.published.contains_key(&record.serial) => {
-                    shared.entry(server.as_str()).or_insert((server, 0)).1 += 1;
+                Some(Kinship::Of(holder)) if !self.published.contains_key(&record.serial) => {
+                    shared.push(&holder.server);
                     // Its session is no other matter.
-                    self.admitted.insert(client.name.to_string());
+                    self.admitted.insert(holder.client.name.to_string());
                 }
                 _ => {
                     self.records.insert(record.serial.clone(), record);
                 }
             }
         }
-        let one = |(server, certificates): (&ServerName, usize)| Difference::SharedHost {
-            server: server.clone(),
-            certificates,
-        };
-        self.found.extend(shared.into_values().map(one));
+        self.found.extend(Difference::shared_hosts(shared));
     }
 
     /// Of the two, when all clients were there. `confirmed` is the configuration that OpenVPN should have; any will

@@ -7,7 +7,10 @@ mod compare;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -187,6 +190,15 @@ impl DriftKind {
 }
 
 impl Difference {
+    /// One for each of these servers; there is one of them for each certificate.
+    pub fn shared_hosts<'a>(servers: impl IntoIterator<Item = &'a ServerName>) -> impl Iterator<Item = Self> {
+        let mut shared: BTreeMap<&str, (&ServerName, usize)> = BTreeMap::new();
+        for server in servers {
+            shared.entry(server.as_str()).or_insert((server, 0)).1 += 1;
+        }
+        shared.into_values().map(|(server, certificates)| Self::SharedHost { server: server.clone(), certificates })
+    }
+
     /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> DriftKind {

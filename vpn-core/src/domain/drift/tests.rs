@@ -163,7 +163,7 @@ fn a_certificate_by_another_ca_is_nobodys_elsewhere() {
             ca_sha256: there.map(str::to_owned),
         };
         let elsewhere = Elsewhere::than(here, Some("aa"), vec![holder]);
-        assert_eq!(elsewhere.find(&ann.serial, Some(ann.id)).is_some(), is_hers, "{there:?}");
+        assert_eq!(elsewhere.find(&ann.serial, ann.id).is_some(), is_hers, "{there:?}");
         assert_eq!(elsewhere.kinship(&record(&ann, RecordState::Live)).is_some(), is_hers, "{there:?}");
     }
 }
