@@ -74,6 +74,10 @@ async fn an_admin_registers_servers_and_manages_tokens() -> Result<()> {
     assert_eq!((wrong.code, wrong.err.contains(FOUND)), (3, true), "{wrong:?}");
     ada.does(&["server", "confirm", "vpn2", "--sha256", FOUND]).await?;
     assert_eq!(ada.asks(&["server", "drift", "vpn2"]).await?["confirmedConfiguration"], FOUND);
+    let nowhere = ada.runs(&["server", "move", "vpn2"]).await?;
+    assert_eq!((nowhere.code, nowhere.err.contains("--host")), (2, true), "{nowhere:?}");
+    let moved = ada.asks(&["server", "move", "vpn2", "--port", "2222"]).await?;
+    assert_eq!((&moved[0]["host"], &moved[0]["port"]), (&"vpn2.example.org".into(), &2222.into()));
     for (command, state) in [("disable", "DISABLED"), ("enable", "ACTIVE"), ("retire", "RETIRED")] {
         assert_eq!(ada.asks(&["server", command, "vpn2"]).await?[0]["state"], state);
     }

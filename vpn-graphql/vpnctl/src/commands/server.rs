@@ -89,12 +89,11 @@ macro_rules! change {
 
 /// What is not given stays as it is.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true, args = ["host", "port", "user"])]
 pub(crate) struct Move {
     /// Its name or id.
     server: String,
     /// The DNS name or IP address of its SSH server.
-    #[arg(long)]
+    #[arg(long, required_unless_present_any = ["port", "user"])]
     host: Option<String>,
     /// The TCP port of its SSH server.
     #[arg(long)]
